@@ -1,0 +1,46 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Contracts are compiled into every debug build, and into release builds with `--traits Contracts` (campaigns run that).
+// Without either they compile to nothing, including the copies of old state they compare with.
+let settings: [SwiftSetting] = [
+  .define("CONTRACTS", .when(configuration: .debug)),
+  .define("CONTRACTS", .when(traits: ["Contracts"])),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+  name: "swift-rsl",
+  products: [
+    .library(name: "Protocol", targets: ["Protocol"]),
+    .library(name: "Simulator", targets: ["Simulator"]),
+    .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
+    .executable(name: "rsl-sim", targets: ["rsl-sim"]),
+  ],
+  traits: [
+    .trait(
+      name: "Contracts",
+      description: "Compile contracts into release builds (debug builds always have them).")
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
+  targets: [
+    .target(name: "Protocol", swiftSettings: settings),
+    .target(name: "Simulator", dependencies: ["Protocol"], swiftSettings: settings),
+    .target(
+      name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
+    .executableTarget(
+      name: "rsl-sim",
+      dependencies: [
+        "Simulator", "Protocol",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .testTarget(name: "ProtocolTests", dependencies: ["Protocol"], swiftSettings: settings),
+    .testTarget(
+      name: "SimulatorTests", dependencies: ["Simulator", "SimulationTesting", "Protocol"],
+      swiftSettings: settings),
+  ]
+)
