@@ -1,0 +1,21 @@
+/// What a replica makes durable. The order of records is part of their meaning: recovery folds them from first to last.
+public enum JournalRecord: Hashable, Sendable {
+  /// No ballot below this one will be voted for.
+  case promised(Ballot)
+  /// A vote. Implies the promise of its ballot.
+  case accepted(Slot, Ballot, Value)
+  /// A slot learned to be chosen without a vote of this replica for that value.
+  case learned(Slot, Value)
+  /// The last vote or learned value of every slot up to here is what was chosen. Written lazily: never waited for.
+  case chosenUpTo(Slot)
+  /// A snapshot up to its slot is durable; records of those slots no longer matter.
+  case snapshot(SnapshotInfo)
+
+  /// The bytes that belong to the record: a value's.
+  public var payload: BytesRef {
+    switch self {
+    case .accepted(_, _, let value), .learned(_, let value): value.bytes
+    case .promised, .chosenUpTo, .snapshot: .empty
+    }
+  }
+}
