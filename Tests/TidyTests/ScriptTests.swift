@@ -10,18 +10,26 @@ import Testing
   }
 
   /// Runs a script of the repository in a folder of its own that holds `files`; `@FOLDER@` in their text
-  /// becomes its path.
-  func run(_ script: String, _ arguments: [String], files: [String: String]) throws -> Result {
+  /// becomes its path. With `onPath`, that folder stands first on the PATH and its files are executable.
+  func run(
+    _ script: String, _ arguments: [String], files: [String: String], onPath: Bool = false
+  )
+    throws -> Result
+  {
     var root = URL(fileURLWithPath: #filePath)
     for _ in 0..<3 { root.deleteLastPathComponent() }
     let folder = FileManager.default.temporaryDirectory.resolvingSymlinksInPath()
       .appendingPathComponent("rsl-script-test-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: folder) }
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     for (path, text) in files {
       let file = folder.appendingPathComponent(path)
       try FileManager.default.createDirectory(
         at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
       try Data(text.replacingOccurrences(of: "@FOLDER@", with: folder.path).utf8).write(to: file)
+      if onPath {
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+      }
     }
     // The output is short, so that neither pipe fills before the process ends.
     let (output, errors) = (Pipe(), Pipe())
@@ -29,6 +37,11 @@ import Testing
     process.executableURL = root.appendingPathComponent("scripts").appendingPathComponent(script)
     process.arguments = arguments
     process.currentDirectoryURL = folder
+    if onPath {
+      var environment = ProcessInfo.processInfo.environment
+      environment["PATH"] = folder.path + ":" + (environment["PATH"] ?? "/usr/bin:/bin")
+      process.environment = environment
+    }
     process.standardOutput = output
     process.standardError = errors
     try process.run()
@@ -114,5 +127,33 @@ import Testing
     #expect(result.status == 1)
     #expect(result.errors.hasPrefix("coverage: "))
     #expect(!result.errors.contains("Traceback"))
+  }
+
+  @Test(arguments: [
+    ("Swift version 6.1.2 (swift-6.1.2-RELEASE)", "Swift 6.1 is too old"),
+    ("Swift version 5.10 (swift-5.10-RELEASE)", "Swift 5.10 is too old"),
+    ("Apple Swift version 4.2", "Swift 4.2 is too old"),
+    ("nothing of the kind", "does not name a version"),
+  ])
+  func bootstrapRefusesAnUnfitToolchain(_ version: String, _ message: String) throws {
+    let compiler = "#!/bin/sh\necho '\(version)'\n"
+    let result = try run("bootstrap", ["--check"], files: ["swiftc": compiler], onPath: true)
+    #expect(result.status == 1)
+    #expect(result.errors.contains(message) && result.errors.contains("swift.org/install"))
+  }
+
+  @Test(arguments: ["6.2", "6.2.1", "6.10", "7.0-dev"])
+  func bootstrapAcceptsANewerToolchain(_ version: String) throws {
+    let compiler = "#!/bin/sh\necho 'Swift version \(version) (swift-\(version)-RELEASE)'\n"
+    let result = try run("bootstrap", ["--check"], files: ["swiftc": compiler], onPath: true)
+    // Packages may be missing where the tests run; the toolchain must not be what is wrong.
+    #expect(result.status == 0 || result.errors.hasPrefix("bootstrap: missing: "))
+  }
+
+  @Test(arguments: ["--nonsense", "check"])
+  func bootstrapRefusesUnknownArguments(_ argument: String) throws {
+    let result = try run("bootstrap", [argument], files: [:])
+    #expect(result.status == 1)
+    #expect(result.errors.contains("unknown argument '\(argument)'"))
   }
 }
