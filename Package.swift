@@ -46,5 +46,6 @@ let package = Package(
     .testTarget(
       name: "SimulatorTests", dependencies: ["Simulator", "SimulationTesting", "Protocol"],
       swiftSettings: settings),
+    .testTarget(name: "TidyTests", swiftSettings: settings),
   ]
 )
