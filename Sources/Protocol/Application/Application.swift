@@ -1,0 +1,83 @@
+/// The replicated application: a state machine, the sessions of its clients, and how far the log was applied.
+///
+/// `state after slot n = fold of the values 1...n`, on every replica; this is the fold. A value's bytes are given by the
+/// host, which resolved them in its log buffer (and verified them when they came from outside).
+public struct Application<Machine: StateMachine> {
+  public internal(set) var machine: Machine
+  public internal(set) var sessions: SessionTable
+  /// Everything up to here is part of the state.
+  public internal(set) var appliedUpTo: Slot
+
+  /// The machine in its initial state, with no sessions, before the first slot.
+  public init(machine: Machine, limits: SessionTable.Limits = .init()) {
+    self.machine = machine
+    self.sessions = SessionTable(limits: limits)
+    self.appliedUpTo = .zero
+  }
+
+  /// Applies the batch that was chosen for `slot`, empty for a no-op, and appends an answer for each of its commands.
+  ///
+  /// A batch that is not well formed is refused as a whole, before anything changed; the replica cannot go on then,
+  /// because what was chosen was not what it reads. Slots must come one after the other, below 2^48.
+  public mutating func apply(
+    _ slot: Slot, _ batch: RawSpan, into replies: inout ReplyBuffer
+  ) throws(CommandInvalid) {
+    precondition(slot == appliedUpTo.next, "slots must be applied in order, each once")
+    precondition(slot.rawValue < 1 << 48, "session names are made of 48-bit slots")
+    var check = BatchIterator()
+    while try check.next(in: batch) != nil {}
+    var commands = BatchIterator()
+    while let command = try commands.next(in: batch) {
+      apply(command, slot, commands.count - 1, batch, into: &replies)
+    }
+    appliedUpTo = slot
+  }
+
+  private mutating func apply(
+    _ command: Command, _ slot: Slot, _ index: Int, _ batch: RawSpan,
+    into replies: inout ReplyBuffer
+  ) {
+    replies.writer.begin()
+    let outcome: CommandOutcome
+    switch sessions.admit(command, slot: slot, index: index) {
+    case .answer(let answer):
+      outcome = answer
+    case .repeatReply(let first, let place):
+      sessions.replies[place].bytes.withUnsafeBytes { replies.writer.bytes.append(contentsOf: $0) }
+      outcome = .applied(slot: first)
+    case .apply(let session):
+      machine.apply(batch.extracting(command.payload), slot: slot, reply: &replies.writer)
+      let reply = replies.writer.bytes.span.bytes.extracting(replies.writer.start...)
+      sessions.record(session: session, slot: slot, reply: reply)
+      outcome = .applied(slot: slot)
+    }
+    replies.replies.append(
+      CommandReply(
+        request: command.request, outcome: outcome,
+        bytes: replies.writer.start..<replies.writer.bytes.count))
+  }
+
+  /// Answers a read from the state as it is now, after `appliedUpTo`; where the reply lies in `replies.bytes`.
+  public func query(_ query: RawSpan, into replies: inout ReplyBuffer) -> Range<Int> {
+    replies.writer.begin()
+    machine.query(query, reply: &replies.writer)
+    return replies.writer.start..<replies.writer.bytes.count
+  }
+
+  /// Covers the machine, the sessions and the slot: equal states have equal digests on every replica, and different ones
+  /// different digests unless the machine's own says otherwise.
+  public var digest: UInt64 {
+    SessionTable.mix(machine.digest, SessionTable.mix(sessions.digest, appliedUpTo.rawValue))
+  }
+
+  /// The state as it is now as a stream of bytes. Independent of what is applied later: it holds a copy.
+  public func snapshot() -> SnapshotSource<Machine> { SnapshotSource(self) }
+
+  /// Takes a snapshot's bytes; install it when `finish` did not throw. Needs only what is fixed: the machine's kind and
+  /// the limits, not the state.
+  public func restorer() -> SnapshotRestorer<Machine> {
+    SnapshotRestorer(machine: machine, limits: sessions.limits)
+  }
+}
+
+extension Application: Sendable where Machine: Sendable {}

@@ -1,0 +1,262 @@
+/// Who the clients are, how far each has come, and the replies they may still ask for: what makes commands apply exactly
+/// once (Ongaro's thesis §6.3).
+///
+/// A deterministic function of the log, hence part of the snapshot. Sessions are created by a command in the log and
+/// named by the place of that command, so a session's name is never used again: a late duplicate of an evicted session
+/// finds no session and does nothing, where a session that a client's first command silently creates would apply it once
+/// more. When the table is full the session whose last use is the oldest in the log makes room.
+public struct SessionTable: Sendable {
+  /// How much is kept. Part of the replicated state's definition: the same on every replica.
+  public struct Limits: Hashable, Sendable {
+    /// How many sessions there are at most.
+    public var sessionsMax: Int
+    /// How many replies are kept of one session: the most commands a client may have outstanding.
+    public var outstandingMax: Int
+    /// A longer reply, in bytes, is answered once but not kept for retries.
+    public var replyLengthMax: Int
+
+    public init(sessionsMax: Int = 4096, outstandingMax: Int = 32, replyLengthMax: Int = 1024) {
+      precondition((1...1 << 20).contains(sessionsMax), "sessionsMax must be 1...2^20")
+      precondition((1...1 << 12).contains(outstandingMax), "outstandingMax must be 1...4096")
+      precondition((0...1 << 20).contains(replyLengthMax), "replyLengthMax must be 0...2^20")
+      self.sessionsMax = sessionsMax
+      self.outstandingMax = outstandingMax
+      self.replyLengthMax = replyLengthMax
+    }
+  }
+
+  struct Session: Sendable {
+    /// Slot of the registration << 16 | its index in the batch.
+    var id: UInt64
+    var nonce: UInt64
+    /// The highest sequence that was applied.
+    var last: UInt64 = 0
+    /// Replies of `floor + 1 ... last` are kept, in the ring by sequence.
+    var floor: UInt64 = 0
+    /// Slot and index of the last command that named this session, as in `id`. No two sessions share one.
+    var lastUse: UInt64
+    /// Neighbours in the order of last use, -1 at the ends.
+    var older: Int32 = -1
+    var newer: Int32 = -1
+  }
+
+  struct Reply: Sendable {
+    var slot: UInt64 = 0
+    /// The reply was longer than `replyLengthMax`: `bytes` is empty.
+    var isDropped = false
+    var bytes: [UInt8] = []
+    /// What this reply adds to the table's digest.
+    var digest: UInt64 = 0
+  }
+
+  /// What to do with a command.
+  @usableFromInline enum Admission {
+    /// Give it to the state machine, then `record` the reply for this session.
+    case apply(session: Int)
+    case answer(CommandOutcome)
+    /// Answer with the reply at this place in the ring.
+    case repeatReply(slot: Slot, place: Int)
+  }
+
+  public let limits: Limits
+  var sessions: [Session] = []
+  /// `outstandingMax` per session, the one of sequence s at s mod outstandingMax.
+  var replies: [Reply] = []
+  private var byID = WordIndex()
+  private var byNonce = WordIndex()
+  /// Ends of the list in the order of last use.
+  private(set) var oldest: Int32 = -1
+  private(set) var newest: Int32 = -1
+  /// How many sessions were evicted since this table was made; for metrics, not part of the state.
+  public private(set) var evictions: UInt64 = 0
+  /// A digest of sessions and replies, kept along: the sum of what each contributes.
+  public private(set) var digest: UInt64
+
+  public init(limits: Limits) {
+    self.limits = limits
+    digest = Self.mix(
+      UInt64(limits.sessionsMax), Self.mix(UInt64(limits.outstandingMax), UInt64(limits.replyLengthMax)))
+  }
+
+  public var count: Int { sessions.count }
+
+  public func contains(_ session: SessionID) -> Bool { byID[session.rawValue] != nil }
+
+  /// The highest sequence of this session that was applied; nil when there is no such session.
+  public func lastApplied(of session: SessionID) -> SequenceNumber? {
+    byID[session.rawValue].map { SequenceNumber(sessions[$0].last) }
+  }
+
+  /// Decides about the command at `index` of the batch in `slot`, and notes what it tells about its session.
+  @usableFromInline
+  mutating func admit(_ command: Command, slot: Slot, index: Int) -> Admission {
+    let stamp = Self.stamp(slot, index)
+    if command.kind == .registration {
+      return .answer(register(nonce: command.session.rawValue, stamp))
+    }
+    guard let place = byID[command.session.rawValue] else { return .answer(.expired) }
+    touch(place, stamp)
+    let sequence = command.sequence.rawValue
+    let last = sessions[place].last
+    guard sequence <= last &+ 1 else {
+      return .answer(.outOfOrder(expected: SequenceNumber(last &+ 1)))
+    }
+    // Decoding made sure that acknowledgedUpTo < sequence, so nothing unapplied is forgotten.
+    forget(place, upTo: command.acknowledgedUpTo.rawValue)
+    guard sequence <= last else { return .apply(session: place) }
+    guard sequence > sessions[place].floor else { return .answer(.forgotten) }
+    let ring = ringPlace(place, sequence)
+    guard !replies[ring].isDropped else { return .answer(.forgotten) }
+    return .repeatReply(slot: Slot(replies[ring].slot), place: ring)
+  }
+
+  /// Notes that the session's next command was applied in `slot` with this reply.
+  @usableFromInline
+  mutating func record(session place: Int, slot: Slot, reply: RawSpan) {
+    let sequence = sessions[place].last &+ 1
+    let ceiling = UInt64(limits.outstandingMax)
+    if sequence > ceiling { forget(place, upTo: sequence &- ceiling) }
+    let ring = ringPlace(place, sequence)
+    replies[ring].slot = slot.rawValue
+    replies[ring].isDropped = reply.byteCount > limits.replyLengthMax
+    if !replies[ring].isDropped {
+      reply.withUnsafeBytes { replies[ring].bytes.append(contentsOf: $0) }
+    }
+    replies[ring].digest = Self.digest(of: replies[ring], session: sessions[place].id, sequence)
+    digest = digest &- Self.digest(of: sessions[place])
+    sessions[place].last = sequence
+    digest = digest &+ Self.digest(of: sessions[place]) &+ replies[ring].digest
+  }
+
+  private mutating func register(nonce: UInt64, _ stamp: UInt64) -> CommandOutcome {
+    if let place = byNonce[nonce] {
+      // A retry of the registration. Once the session was used its client knows it, so this is either a duplicate that
+      // nobody waits for, or another client with the same nonce, who must not be let in.
+      guard sessions[place].last == 0 else { return .expired }
+      touch(place, stamp)
+      return .registered(SessionID(sessions[place].id))
+    }
+    let session = Session(id: stamp, nonce: nonce, lastUse: stamp)
+    let place: Int
+    if sessions.count < limits.sessionsMax {
+      place = sessions.count
+      sessions.append(session)
+      replies.append(contentsOf: repeatElement(Reply(), count: limits.outstandingMax))
+    } else {
+      place = evictOldest()
+      sessions[place] = session
+    }
+    linkNewest(place)
+    byID.insert(stamp, place)
+    byNonce.insert(nonce, place)
+    digest = digest &+ Self.digest(of: session)
+    return .registered(SessionID(stamp))
+  }
+
+  /// Removes the session whose last use is the oldest, and returns its place.
+  private mutating func evictOldest() -> Int {
+    let place = Int(oldest)
+    forget(place, upTo: sessions[place].last)
+    digest = digest &- Self.digest(of: sessions[place])
+    unlink(place)
+    byID.remove(sessions[place].id)
+    byNonce.remove(sessions[place].nonce)
+    evictions &+= 1
+    return place
+  }
+
+  /// Drops the replies up to this sequence.
+  private mutating func forget(_ place: Int, upTo sequence: UInt64) {
+    let floor = sessions[place].floor
+    guard sequence > floor else { return }
+    digest = digest &- Self.digest(of: sessions[place])
+    var s = floor
+    while s < min(sequence, sessions[place].last) {
+      s &+= 1
+      let ring = ringPlace(place, s)
+      digest = digest &- replies[ring].digest
+      // Small buffers wait for the next reply; large ones would add up over all sessions.
+      replies[ring].bytes.removeAll(keepingCapacity: replies[ring].bytes.capacity <= 256)
+      replies[ring].digest = 0
+    }
+    sessions[place].floor = s
+    digest = digest &+ Self.digest(of: sessions[place])
+  }
+
+  /// Makes this session the most recently used.
+  private mutating func touch(_ place: Int, _ stamp: UInt64) {
+    digest = digest &- Self.digest(of: sessions[place])
+    sessions[place].lastUse = stamp
+    digest = digest &+ Self.digest(of: sessions[place])
+    guard newest != Int32(place) else { return }
+    unlink(place)
+    linkNewest(place)
+  }
+
+  private mutating func unlink(_ place: Int) {
+    let (older, newer) = (sessions[place].older, sessions[place].newer)
+    if older >= 0 { sessions[Int(older)].newer = newer } else { oldest = newer }
+    if newer >= 0 { sessions[Int(newer)].older = older } else { newest = older }
+  }
+
+  private mutating func linkNewest(_ place: Int) {
+    sessions[place].older = newest
+    sessions[place].newer = -1
+    if newest >= 0 { sessions[Int(newest)].newer = Int32(place) } else { oldest = Int32(place) }
+    newest = Int32(place)
+  }
+
+  @inline(__always)
+  func ringPlace(_ place: Int, _ sequence: UInt64) -> Int {
+    place &* limits.outstandingMax &+ Int(sequence % UInt64(limits.outstandingMax))
+  }
+
+  /// Adds a session that comes out of a snapshot, the least recently used first. Its replies are in order from
+  /// `floor + 1`. The caller has checked the fields by themselves; here is checked what needs the whole table.
+  mutating func restore(_ session: Session, replies kept: [Reply]) throws(SnapshotInvalid) {
+    guard sessions.count < limits.sessionsMax, byID[session.id] == nil, byNonce[session.nonce] == nil
+    else { throw .sessions }
+    if newest >= 0, sessions[Int(newest)].lastUse >= session.lastUse { throw .field }
+    let place = sessions.count
+    sessions.append(session)
+    replies.append(contentsOf: repeatElement(Reply(), count: limits.outstandingMax))
+    linkNewest(place)
+    byID.insert(session.id, place)
+    byNonce.insert(session.nonce, place)
+    digest = digest &+ Self.digest(of: session)
+    var sequence = session.floor
+    for var reply in kept {
+      sequence &+= 1
+      reply.digest = Self.digest(of: reply, session: session.id, sequence)
+      digest = digest &+ reply.digest
+      replies[ringPlace(place, sequence)] = reply
+    }
+  }
+}
+
+extension SessionTable {
+  /// The place of a command in the log as one word.
+  static func stamp(_ slot: Slot, _ index: Int) -> UInt64 {
+    slot.rawValue &<< 16 | UInt64(truncatingIfNeeded: index)
+  }
+
+  private static func digest(of session: Session) -> UInt64 {
+    mix(
+      session.id, mix(session.nonce, mix(session.last, mix(session.floor, session.lastUse))))
+  }
+
+  private static func digest(of reply: Reply, session: UInt64, _ sequence: UInt64) -> UInt64 {
+    let checksum = CRC32C.checksum(reply.bytes)
+    let content =
+      UInt64(checksum) << 32 | UInt64(reply.bytes.count) << 1 | (reply.isDropped ? 1 : 0)
+    return mix(session, mix(sequence, mix(reply.slot, content)))
+  }
+
+  /// A well-mixed word of two, not symmetric.
+  static func mix(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    var z = a &* 0x9E37_79B9_7F4A_7C15 ^ (b << 23 | b >> 41)
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9 &+ b
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
