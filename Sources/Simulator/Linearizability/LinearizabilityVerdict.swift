@@ -10,8 +10,9 @@ public enum LinearizabilityVerdict: Equatable, Sendable {
 
 /// Why a history is not linearizable.
 ///
-/// The history up to just before `culprit` returned has an order, and the one that includes its return has none. So the
-/// culprit's answer is where the contradiction shows; what caused it may be any operation before.
+/// Among the operations of the key called before `culprit` returned, those that returned earlier have an order that
+/// explains them, helped by any that were still open; with the culprit's answer there is none. So the culprit is where
+/// the contradiction shows; what caused it may be any operation before.
 public struct LinearizabilityWitness: Equatable, Sendable {
   /// The key the contradiction is about; empty in a model with one object.
   public var key: String
