@@ -35,26 +35,28 @@ enum EDNValue: Equatable {
     }
   }
 
-  /// Counts brackets instead of recursing, so that nesting is limited by the line and not by the stack.
+  /// Keeps the open brackets in a list instead of recursing: nesting is limited by the line and not by the stack.
   private static func skipCollection(
     _ cursor: inout TextCursor, _ number: Int
   ) throws(HistoryParseError) {
     let before = cursor
-    var depth = 0
+    var closers: [UInt8] = []
     repeat {
       switch cursor.peek {
-      case nil:
-        throw HistoryParseError(
-          line: number, .malformed(expected: "a closed collection", found: before.rest))
       case UInt8(ascii: "\""):
         _ = try string(&cursor, number)
         continue
-      case UInt8(ascii: "["), UInt8(ascii: "("), UInt8(ascii: "{"): depth += 1
-      case UInt8(ascii: "]"), UInt8(ascii: ")"), UInt8(ascii: "}"): depth -= 1
+      case UInt8(ascii: "["): closers.append(UInt8(ascii: "]"))
+      case UInt8(ascii: "("): closers.append(UInt8(ascii: ")"))
+      case UInt8(ascii: "{"): closers.append(UInt8(ascii: "}"))
+      case let byte where byte == closers.last: closers.removeLast()
+      case nil, UInt8(ascii: "]"), UInt8(ascii: ")"), UInt8(ascii: "}"):
+        throw HistoryParseError(
+          line: number, .malformed(expected: "a closed collection", found: before.rest))
       default: break
       }
       _ = cursor.take()
-    } while depth > 0
+    } while !closers.isEmpty
   }
 
   private static func string(

@@ -41,7 +41,7 @@ public struct LinearizabilityWitness: Equatable, Sendable {
 
   /// Several lines for a human: the culprit, how far the order came, and what was going on meanwhile.
   ///
-  /// - Parameter tail: How many operations of the order to show, counted from its end.
+  /// - Parameter tail: How many operations of a list to show: the last of the order, the first of the open ones.
   public func explanation<Model: SequentialModel>(
     _ history: History<Model.Input, Model.Output>, model: Model, tail: Int = 12
   ) -> String {
@@ -67,7 +67,8 @@ public struct LinearizabilityWitness: Equatable, Sendable {
     }
     if !open.isEmpty {
       lines.append("open at the time, tried in every place and of no help:")
-      for index in open { lines.append("  " + Self.line(index, history, model)) }
+      for index in open.prefix(tail) { lines.append("  " + Self.line(index, history, model)) }
+      if open.count > tail { lines.append("  … and \(open.count - tail) more") }
     }
     return lines.joined(separator: "\n")
   }

@@ -247,8 +247,12 @@ struct PartitionSearch<Model: SequentialModel> {
   private mutating func saveIfDeepest() {
     if barrier <= deepestBarrier { return }
     deepestBarrier = barrier
+    // What was placed since the barrier last moved is a guess that led nowhere.
+    var length = stack.count
+    while length > 0 && stack[length - 1].barrier == barrier { length -= 1 }
+    shared = min(shared, length)
     deepest.removeLast(deepest.count - shared)
-    for index in shared..<stack.count { deepest.append(stack[index].entry) }
-    shared = stack.count
+    for index in shared..<length { deepest.append(stack[index].entry) }
+    shared = length
   }
 }

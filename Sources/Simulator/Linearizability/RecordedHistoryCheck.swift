@@ -32,10 +32,15 @@ public struct RecordedHistoryCheck: Sendable {
         case .linearizable: "linearizable"
         case .notLinearizable(let witness):
           witness.key.isEmpty ? "not linearizable" : "not linearizable at key \(witness.key)"
-        case .undecided(let steps): "undecided after \(steps) steps"
+        case .undecided(let steps): "undecided after \(Self.count(steps, "step"))"
         }
-      let keys = model == .keyValue ? ", \(report.keys.count) keys searched" : ""
-      return "\(word) (\(operations) operations\(keys), \(report.steps) steps)"
+      let keys = model == .keyValue ? ", \(Self.count(report.keys.count, "key")) searched" : ""
+      let size = "\(Self.count(operations, "operation"))\(keys)"
+      return "\(word) (\(size), \(Self.count(report.steps, "step")))"
+    }
+
+    private static func count(_ number: Int, _ noun: String) -> String {
+      "\(number) \(noun)\(number == 1 ? "" : "s")"
     }
   }
 
