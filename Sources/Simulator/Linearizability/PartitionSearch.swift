@@ -2,12 +2,14 @@
 ///
 /// Wing and Gong's search ("Testing and verifying concurrent objects", 1993) with Lowe's memoisation ("Testing for
 /// linearizability", 2017): operations not placed yet form a doubly linked list in the order of their calls; placing
-/// one unlinks it, undoing the choice links it back where it was. Three observations of our own keep pending and
+/// one unlinks it, undoing the choice links it back where it was. Four observations of our own keep pending and
 /// read-heavy histories small, each of which only skips orders that another order makes superfluous:
 ///
 /// - a read-only operation that is legal now is placed now, without an alternative, since it can be moved forward in
 ///   any order that has it later;
 /// - an optional operation that would change nothing is not placed: it stays available;
+/// - an optional operation is not followed by one that comes to the same without it, such as a write: again it would
+///   have been of no use yet;
 /// - of two optional operations that ask the same, the earlier is used first.
 struct PartitionSearch<Model: SequentialModel> {
   enum Conclusion: Equatable {
@@ -162,8 +164,16 @@ struct PartitionSearch<Model: SequentialModel> {
       if twin >= 0 && !placed[twin] { return nil }
     }
     steps += 1
-    let after = model.step(state, partition.entries[entry].input, partition.entries[entry].output)
-    return isOptional && after == state ? nil : after
+    let input = partition.entries[entry].input
+    let output = partition.entries[entry].output
+    guard let after = model.step(state, input, output) else { return nil }
+    if isOptional && after == state { return nil }
+    if let top = stack.last, top.entry >= partition.requiredCount {
+      // Nothing has seen the optional operation placed last; is this one going to?
+      steps += 1
+      if model.step(top.state, input, output) == after { return nil }
+    }
+    return after
   }
 
   /// Places every read-only operation that is legal in this state.

@@ -25,12 +25,35 @@ struct BruteForceOracle<Model: SequentialModel> {
     self.isRequired = self.operations.map(isRequired)
   }
 
-  func isLinearizable() -> Bool { extend([], states: []) }
+  func isLinearizable() -> Bool {
+    var found = false
+    extend([], states: []) { _ in
+      found = true
+      return true
+    }
+    return found
+  }
 
-  /// Whether an order that begins with `used` can be completed; it may stop once nothing required is left.
-  private func extend(_ used: [Int], states: [(key: Model.Key, state: Model.State)]) -> Bool {
+  /// Every state, as text, in which a complete order of a single key can end.
+  func finalStates() -> [String] {
+    var found: [String] = []
+    extend([], states: []) { states in
+      let text = model.describe(state: states.first?.state ?? model.initial)
+      if !found.contains(text) { found.append(text) }
+      return false
+    }
+    return found.sorted()
+  }
+
+  /// Visits the complete orders that begin with `used` until one stops the visit; an order may be complete, and still
+  /// go on, once nothing required is left.
+  @discardableResult
+  private func extend(
+    _ used: [Int], states: [(key: Model.Key, state: Model.State)],
+    visit: ([(key: Model.Key, state: Model.State)]) -> Bool
+  ) -> Bool {
     let left = operations.indices.filter { !used.contains($0) }
-    if left.allSatisfy({ !isRequired[$0] }) { return true }
+    if left.allSatisfy({ !isRequired[$0] }) && visit(states) { return true }
     for index in left {
       let operation = operations[index]
       let mustFollow = left.contains { other in
@@ -44,7 +67,7 @@ struct BruteForceOracle<Model: SequentialModel> {
       guard let after = model.step(state, operation.input, operation.output) else { continue }
       var changed = states
       if let place { changed[place].state = after } else { changed.append((key, after)) }
-      if extend(used + [index], states: changed) { return true }
+      if extend(used + [index], states: changed, visit: visit) { return true }
     }
     return false
   }

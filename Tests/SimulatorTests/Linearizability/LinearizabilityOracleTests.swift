@@ -85,11 +85,14 @@ import Testing
       if witness.order.contains(witness.culprit) { return "culprit is in the order" }
       if witness.states.isEmpty { return "no state before the culprit" }
       // The claim of the witness: fine without the culprit's return, contradictory with it.
-      if !explains(history, model, before: end, witness, includesCulprit: false) {
-        return "contradiction is earlier"
-      }
-      if explains(history, model, before: end, witness, includesCulprit: true) {
+      let states = oracle(history, model, before: end, witness, includesCulprit: false)
+        .finalStates()
+      if states.isEmpty { return "contradiction is earlier" }
+      if oracle(history, model, before: end, witness, includesCulprit: true).isLinearizable() {
         return "contradiction is later"
+      }
+      if !witness.hasMoreStates && witness.states.sorted() != states {
+        return "states \(witness.states), oracle \(states)"
       }
       return nil
     }
@@ -105,11 +108,11 @@ import Testing
     return nil
   }
 
-  /// Whether an order of the culprit's key explains what returned before a position; what was open then may be used.
-  private static func explains<Model: SequentialModel>(
+  /// The culprit's key as it stood at a position: what returned before is required, what was open then may be used.
+  private static func oracle<Model: SequentialModel>(
     _ history: History<Model.Input, Model.Output>, _ model: Model, before position: Int,
     _ witness: LinearizabilityWitness, includesCulprit: Bool
-  ) -> Bool {
+  ) -> BruteForceOracle<Model> {
     let culprit = history.operations[witness.culprit]
     let key = model.key(of: culprit.input)
     let called = history.operations.enumerated().filter {
@@ -123,7 +126,7 @@ import Testing
     }
     return BruteForceOracle(model, called.map { $0.element }) { operation in
       required.contains { $0.element.process == operation.process }
-    }.isLinearizable()
+    }
   }
 
   /// Whether an order is legal for the model and never puts an operation before one that ended before it began.
