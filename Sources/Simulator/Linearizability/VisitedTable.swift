@@ -2,17 +2,17 @@
 ///
 /// Open addressing over one flat array of words. Membership compares the whole key and the state, never only the hash:
 /// a collision taken for a visit would prune an order nobody tried and condemn a correct history.
-struct VisitedTable<State: Equatable> {
+package struct VisitedTable<State: Equatable> {
   /// Words per key.
-  let width: Int
-  private(set) var count = 0
+  package let width: Int
+  package private(set) var count = 0
   private var words: [UInt64] = []
   private var states: [State] = []
   private var hashes: [UInt64] = []
   /// Entry number plus one, 0 for a free place. A power of two long and at most half full.
   private var places: [UInt32]
 
-  init(width: Int) {
+  package init(width: Int) {
     self.width = width
     places = [UInt32](repeating: 0, count: 64)
   }
@@ -20,7 +20,7 @@ struct VisitedTable<State: Equatable> {
   /// Adds a configuration; false when it was there already.
   ///
   /// - Parameter hash: Of the key and the state together; equal pairs must come with equal hashes.
-  mutating func insert(_ key: [UInt64], _ state: State, hash: UInt64) -> Bool {
+  package mutating func insert(_ key: [UInt64], _ state: State, hash: UInt64) -> Bool {
     if (count + 1) * 2 > places.count { grow() }
     let mask = places.count - 1
     var place = Int(truncatingIfNeeded: hash) & mask

@@ -17,10 +17,11 @@ import Testing
     falsify: (inout SeededRandom, Model.Input) -> Model.Output
   ) -> History<Model.Input, Model.Output> {
     let count = 2 + Int(random.next(below: 5))
-    // Each operation gets three moments: call, effect, return; few positions, so that ties happen.
+    // Each operation gets three moments: call, effect, return; few positions, so that ties happen, often or rarely.
+    let span = 3 + random.next(below: 12)
     var drafts: [(call: Int, effect: Int, end: Int, input: Model.Input)] = []
     for _ in 0..<count {
-      var moments = (0..<3).map { _ in Int(random.next(below: 14)) }
+      var moments = (0..<3).map { _ in Int(random.next(below: span)) }
       moments.sort()
       drafts.append((moments[0], moments[1], moments[2], input(&random)))
     }

@@ -212,6 +212,31 @@ struct Workload {
   }
 }
 
+@Suite struct VisitedTableTests {
+  /// Equal hashes throughout: only the comparison of words and state tells entries apart.
+  @Test func collidingEntriesStayApart() {
+    var table = VisitedTable<Int>(width: 2)
+    for word in 0..<20 as Range<UInt64> {
+      for state in 0..<5 {
+        #expect(table.insert([7, word], state, hash: 1))
+        #expect(table.insert([word + 100, 7], state, hash: 1))
+        #expect(!table.insert([7, word], state, hash: 1))
+      }
+    }
+    #expect(table.count == 200)
+  }
+
+  @Test func entriesAreFoundAfterGrowth() {
+    var table = VisitedTable<UInt64>(width: 1)
+    var random = SeededRandom(seed: 5)
+    let words = (0..<5_000).map { _ in random.next() }
+    for word in words { #expect(table.insert([word], word &+ 1, hash: word)) }
+    for word in words { #expect(!table.insert([word], word &+ 1, hash: word)) }
+    for word in words { #expect(table.insert([word], word, hash: word)) }
+    #expect(table.count == 10_000)
+  }
+}
+
 @Suite struct HistoryTests {
   @Test func eventsNumberThemselves() {
     var history = RegisterHistory()
