@@ -216,13 +216,15 @@ struct Workload {
   /// Equal hashes throughout: only the comparison of words and state tells entries apart.
   @Test func collidingEntriesStayApart() {
     var table = VisitedTable<Int>(width: 2)
+    var fresh = 0
     for word in 0..<20 as Range<UInt64> {
       for state in 0..<5 {
-        #expect(table.insert([7, word], state, hash: 1))
-        #expect(table.insert([word + 100, 7], state, hash: 1))
-        #expect(!table.insert([7, word], state, hash: 1))
+        for key in [[7, word], [word + 100, 7], [7, word]] {
+          if table.insert(key, state, hash: 1) { fresh += 1 }
+        }
       }
     }
+    #expect(fresh == 200)
     #expect(table.count == 200)
   }
 
@@ -230,9 +232,11 @@ struct Workload {
     var table = VisitedTable<UInt64>(width: 1)
     var random = SeededRandom(seed: 5)
     let words = (0..<5_000).map { _ in random.next() }
-    for word in words { #expect(table.insert([word], word &+ 1, hash: word)) }
-    for word in words { #expect(!table.insert([word], word &+ 1, hash: word)) }
-    for word in words { #expect(table.insert([word], word, hash: word)) }
+    // New, known, and the same words with other states.
+    let counts = [1, 1, 0].map { offset in
+      words.filter { table.insert([$0], $0 &+ offset, hash: $0) }.count
+    }
+    #expect(counts == [5_000, 0, 5_000])
     #expect(table.count == 10_000)
   }
 }
