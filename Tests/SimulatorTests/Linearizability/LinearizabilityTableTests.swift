@@ -104,6 +104,12 @@ import Testing
       "two increments, either order", true,
       [.write(5, 0...1), .add(1, 2...6, 6), .add(1, 3...7, 5), .read(8...9, 7)]),
     .init("touching ends are concurrent", true, [.write(1, 0...3), .read(3...4, nil)]),
+    .init(
+      "two ends and a beginning touch, and the state comes back", true,
+      [
+        .cas(nil, 5, 0...3, true), .cas(nil, 1, 0...3, true), .write(nil, 3...9),
+        .read(10...11, 5),
+      ]),
     .init("one apart is ordered", false, [.write(1, 0...3), .read(4...5, nil)]),
     .init(
       "a read must fit between two others", false,
