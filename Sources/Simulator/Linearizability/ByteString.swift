@@ -1,7 +1,7 @@
 /// Text compared byte by byte.
 ///
-/// `String` considers canonically equivalent spellings equal, which would let a store return other bytes than it was
-/// given and still pass.
+/// `String` considers canonically equivalent spellings equal, which would let a store return other
+/// bytes than it was given and still pass.
 public struct ByteString: Equatable, Comparable, Sendable, ExpressibleByStringLiteral,
   CustomStringConvertible
 {

@@ -35,7 +35,8 @@ enum EDNValue: Equatable {
     }
   }
 
-  /// Keeps the open brackets in a list instead of recursing: nesting is limited by the line and not by the stack.
+  /// Keeps the open brackets in a list instead of recursing: nesting is limited by the line and not
+  /// by the stack.
   private static func skipCollection(
     _ cursor: inout TextCursor, _ number: Int
   ) throws(HistoryParseError) {
@@ -72,7 +73,8 @@ enum EDNValue: Equatable {
       default: bytes.append(byte)
       }
     }
-    throw HistoryParseError(line: number, .malformed(expected: "a closed string", found: before.rest))
+    throw HistoryParseError(
+      line: number, .malformed(expected: "a closed string", found: before.rest))
   }
 
   private static func escape(

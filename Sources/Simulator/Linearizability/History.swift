@@ -1,12 +1,14 @@
 /// What clients asked of a system and what it answered, in the order in which that was seen.
 ///
-/// A history is a list of operations, each an interval between two *positions*: where it was called and where it
-/// returned. Positions are whatever grows with real time. A simulated run lets the history number its own events; the
-/// parsers use line numbers, so that an explanation points into the file. Operations whose intervals share a position
-/// count as concurrent, which is the weaker and therefore the safe reading of a tie.
+/// A history is a list of operations, each an interval between two *positions*: where it was called
+/// and where it returned. Positions are whatever grows with real time. A simulated run lets the
+/// history number its own events; the parsers use line numbers, so that an explanation points into
+/// the file. Operations whose intervals share a position count as concurrent, which is the weaker
+/// and therefore the safe reading of a tie.
 ///
-/// A client that never heard back leaves its operation `pending`: it may take effect at any later time, or never.
-/// Source of the idea: Herlihy and Wing, "Linearizability: a correctness condition for concurrent objects" (1990).
+/// A client that never heard back leaves its operation `pending`: it may take effect at any later
+/// time, or never. Source of the idea: Herlihy and Wing, "Linearizability: a correctness condition
+/// for concurrent objects" (1990).
 public struct History<Input: Equatable & Sendable, Output: Equatable & Sendable>: Equatable,
   Sendable
 {
@@ -16,7 +18,8 @@ public struct History<Input: Equatable & Sendable, Output: Equatable & Sendable>
     case pending
     /// Answered with `output` at a position: it took effect in between.
     case returned(Output, at: Int)
-    /// Known to have taken effect by this position, but the answer was lost or carries no information.
+    /// Known to have taken effect by this position, but the answer was lost or carries no
+    /// information.
     case returnedUnknown(at: Int)
     /// Known not to have happened; the position says when that was learned.
     case failed(at: Int)

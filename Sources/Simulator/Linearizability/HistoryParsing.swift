@@ -1,5 +1,6 @@
-// What the parsers of recorded histories share. They take content, never files, and use line numbers (from 1) as the
-// positions of the history, so that an explanation can be read next to the file.
+// What the parsers of recorded histories share. They take content, never files, and use line
+// numbers (from 1) as the positions of the history, so that an explanation can be read next to the
+// file.
 
 /// Why a recorded history cannot be read.
 public struct HistoryParseError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -141,7 +142,8 @@ struct TextCursor {
     }
   }
 
-  /// A run of bytes up to a blank, comma, bracket, brace, parenthesis or quote; nil when there is none.
+  /// A run of bytes up to a blank, comma, bracket, brace, parenthesis or quote; nil when there is
+  /// none.
   mutating func word() -> String? {
     let start = place
     while let byte = peek, !Self.endsWord(byte) { place += 1 }

@@ -1,12 +1,13 @@
 /// Reads Jepsen logs of one integer register.
 ///
-/// A line that matters has `jepsen.util`, a process number, `:invoke`, `:ok`, `:fail` or `:info`, then `:read`,
-/// `:write` or `:cas` with its value. Everything else (the nemesis, other loggers, progress) is passed over; a line
-/// that begins like an operation and goes on otherwise is an error, because guessing would change the verdict.
+/// A line that matters has `jepsen.util`, a process number, `:invoke`, `:ok`, `:fail` or `:info`,
+/// then `:read`, `:write` or `:cas` with its value. Everything else (the nemesis, other loggers,
+/// progress) is passed over; a line that begins like an operation and goes on otherwise is an
+/// error, because guessing would change the verdict.
 ///
 /// - `:ok` is an answer.
-/// - `:fail` did not happen. For `:cas` with its two values it is an observation too: the register did not hold the
-///   expected value. A failed read says nothing.
+/// - `:fail` did not happen. For `:cas` with its two values it is an observation too: the register
+///   did not hold the expected value. A failed read says nothing.
 /// - `:info` may have happened or may still happen, at any later time or never.
 /// - An invocation without a return is the same as `:info`.
 public struct JepsenLogParser: Sendable {
@@ -149,7 +150,8 @@ public struct JepsenLogParser: Sendable {
     }
   }
 
-  /// Whether a return belongs to what its process began: the same function and, when it repeats them, values.
+  /// Whether a return belongs to what its process began: the same function and, when it repeats
+  /// them, values.
   private static func agrees(
     _ input: RegisterOperation, _ function: Function, _ value: Value, isOK: Bool
   ) -> Bool {

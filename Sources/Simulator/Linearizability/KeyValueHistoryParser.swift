@@ -1,10 +1,11 @@
 /// Reads key-value histories with one EDN map per line.
 ///
-/// A line such as `{:process 0, :type :invoke, :f :append, :key "3", :value "x 0 1 y"}` gives one event. `:type` is
-/// `:invoke`, `:ok`, `:fail` or `:info`, `:f` is `:get`, `:put` or `:append`; keys may come in any order and others are
-/// passed over, as are blank lines, comments (`;`) and events whose process is not a number (the nemesis). A get
-/// that answers nil found nothing, which the model reads as the empty string. A failed operation did not happen; one
-/// that ends in `:info`, or not at all, may take effect at any later time or never.
+/// A line such as `{:process 0, :type :invoke, :f :append, :key "3", :value "x 0 1 y"}` gives one
+/// event. `:type` is `:invoke`, `:ok`, `:fail` or `:info`, `:f` is `:get`, `:put` or `:append`;
+/// keys may come in any order and others are passed over, as are blank lines, comments (`;`) and
+/// events whose process is not a number (the nemesis). A get that answers nil found nothing, which
+/// the model reads as the empty string. A failed operation did not happen; one that ends in
+/// `:info`, or not at all, may take effect at any later time or never.
 public struct KeyValueHistoryParser: Sendable {
   public typealias ParsedHistory = History<KeyValueModel.Input, KeyValueModel.Output>
 
@@ -128,7 +129,8 @@ public struct KeyValueHistoryParser: Sendable {
     }
   }
 
-  /// Whether a return belongs to what its process began. A failed one may carry an error for a value.
+  /// Whether a return belongs to what its process began. A failed one may carry an error for a
+  /// value.
   private static func agrees(_ event: Event, _ input: KeyValueModel.Input, isOK: Bool) -> Bool {
     if let key = event.key, key != .string(input.key) { return false }
     switch input.operation {

@@ -1,7 +1,7 @@
 /// A store of strings with get, put and append, whose keys are independent of one another.
 ///
-/// A key that was never written reads as the empty string, so appending to it is putting. These are the rules of the
-/// recorded key-value histories.
+/// A key that was never written reads as the empty string, so appending to it is putting. These are
+/// the rules of the recorded key-value histories.
 public struct KeyValueModel: SequentialModel {
   /// What a client asks for one key.
   public enum Operation: Equatable, Sendable {

@@ -1,8 +1,10 @@
 /// Decides whether a history is linearizable for a sequential model.
 ///
-/// The search is exact in both directions unless its budget runs out: it is deterministic, keeps no clock and compares
-/// configurations in full. Deciding linearizability is NP-complete in general, so a budget is part of the contract; the
-/// cost grows with concurrency per key and with the number of operations that never returned, not with length.
+/// The search is exact in both directions unless its budget runs out: it is deterministic, keeps no
+/// clock and compares configurations in full. Deciding linearizability is NP-complete in general,
+/// so a budget is part of the contract. The cost is linear in the length of a history; at worst it
+/// is exponential in the concurrency on one key and in the number of its operations that never
+/// returned and that something may have observed.
 public struct LinearizabilitySearch<Model: SequentialModel>: Sendable {
   public var model: Model
   /// Most steps to spend on a whole history; a step tries one operation in one state.
@@ -25,8 +27,9 @@ public struct LinearizabilitySearch<Model: SequentialModel>: Sendable {
 
   /// The verdict and what it took.
   ///
-  /// Keys are searched from the shortest to the longest: a contradiction in few operations is the one to read, and
-  /// what short keys leave of their share of the budget is there for the long ones.
+  /// Keys are searched from the shortest to the longest: a contradiction in few operations is the
+  /// one to read, and what short keys leave of their share of the budget is there for the long
+  /// ones.
   @specialized(where Model == RegisterModel)
   @specialized(where Model == RegisterMapModel)
   @specialized(where Model == KeyValueModel)

@@ -10,20 +10,23 @@ public enum LinearizabilityVerdict: Equatable, Sendable {
 
 /// Why a history is not linearizable.
 ///
-/// Among the operations of the key called before `culprit` returned, those that returned earlier have an order that
-/// explains them, helped by any that were still open; with the culprit's answer there is none. So the culprit is where
-/// the contradiction shows; what caused it may be any operation before.
+/// Among the operations of the key called before `culprit` returned, those that returned earlier
+/// have an order that explains them, helped by any that were still open; with the culprit's answer
+/// there is none. So the culprit is where the contradiction shows; what caused it may be any
+/// operation before.
 public struct LinearizabilityWitness: Equatable, Sendable {
   /// The key the contradiction is about; empty in a model with one object.
   public var key: String
   /// Index in the history of the operation that cannot be placed.
   public var culprit: Int
-  /// A longest order found, as indices into the history: everything that returned before the culprit, and some of
-  /// what was still open.
+  /// A longest order found, as indices into the history: everything that returned before the
+  /// culprit, and some of what was still open.
   public var order: [Int]
-  /// Operations open when the culprit returned which `order` does not use, in the order of their calls.
+  /// Operations open when the culprit returned which `order` does not use, in the order of their
+  /// calls.
   public var open: [Int]
-  /// States that an order of everything before the culprit's return can reach, as text; none suits the culprit.
+  /// States that an order of everything before the culprit's return can reach, as text; none suits
+  /// the culprit.
   public var states: [String]
   /// Whether there are more such states than are listed.
   public var hasMoreStates: Bool
@@ -39,9 +42,11 @@ public struct LinearizabilityWitness: Equatable, Sendable {
     self.hasMoreStates = hasMoreStates
   }
 
-  /// Several lines for a human: the culprit, how far the order came, and what was going on meanwhile.
+  /// Several lines for a human: the culprit, how far the order came, and what was going on
+  /// meanwhile.
   ///
-  /// - Parameter tail: How many operations of a list to show: the last of the order, the first of the open ones.
+  /// - Parameter tail: How many operations of a list to show: the last of the order, the first of
+  ///   the open ones.
   public func explanation<Model: SequentialModel>(
     _ history: History<Model.Input, Model.Output>, model: Model, tail: Int = 12
   ) -> String {
@@ -97,7 +102,8 @@ public struct LinearizabilityReport: Equatable, Sendable {
     /// Operations that never returned.
     public var pending: Int
     public var steps: Int
-    /// An order that explains every answer, as indices into the history; empty unless one was found.
+    /// An order that explains every answer, as indices into the history; empty unless one was
+    /// found.
     public var order: [Int]
   }
 

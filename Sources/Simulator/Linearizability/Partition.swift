@@ -1,14 +1,15 @@
 /// The operations of one key, prepared for the search.
 ///
-/// *Required* operations returned, so an order must contain them, inside their intervals. *Optional* ones are pending
-/// for ever: an order may contain them, anywhere after their call. Operations that failed, and reads nobody saw the
-/// answer of, constrain nothing and are left out.
+/// *Required* operations returned, so an order must contain them, inside their intervals.
+/// *Optional* ones are pending for ever: an order may contain them, anywhere after their call.
+/// Operations that failed, and reads nobody saw the answer of, constrain nothing and are left out.
 ///
-/// Required operations are ranked by their returns. At any moment of the search some rank is the first whose operation
-/// is not placed yet: the *barrier*. Everything ranked before it is placed, and nothing called after the barrier's
-/// return may be, so a configuration is told by the barrier and one bit for each operation open there. Each required
-/// operation therefore gets a *slot*, reused once it has returned: the number of slots is the greatest concurrency of
-/// the history rather than its length, and a configuration of a long history is as small as one of a short.
+/// Required operations are ranked by their returns. At any moment of the search some rank is the
+/// first whose operation is not placed yet: the *barrier*. Everything ranked before it is placed,
+/// and nothing called after the barrier's return may be, so a configuration is told by the barrier
+/// and one bit for each operation open there. Each required operation therefore gets a *slot*,
+/// reused once it has returned: the number of slots is the greatest concurrency of the history
+/// rather than its length, and a configuration of a long history is as small as one of a short.
 struct Partition<Model: SequentialModel> {
   /// One operation as the search sees it.
   struct Entry {
@@ -35,8 +36,11 @@ struct Partition<Model: SequentialModel> {
   private(set) var twin: [Int] = []
 
   var optionalCount: Int { entries.count - requiredCount }
-  /// Bits of a configuration, in words.
-  var maskWidth: Int { (concurrency + optionalCount + 63) / 64 }
+  /// Words for the bits of required operations; those of optional ones begin in a word of their
+  /// own.
+  var slotWords: Int { (concurrency + 63) / 64 }
+  /// Words for the bits of optional operations.
+  var optionalWords: Int { (optionalCount + 63) / 64 }
 
   /// - Parameter indices: The key's operations, in the order of their calls.
   init(
@@ -62,10 +66,11 @@ struct Partition<Model: SequentialModel> {
     requiredCount = entries.count
     rankByReturn(ends)
     assignSlots()
-    // Nothing is asked after the last return, so what was only called then can be left out of every order.
+    // Nothing is asked after the last return, so what was only called then can be left out of every
+    // order.
     if let last = returnPosition.last { entries += optional.filter { $0.call <= last } }
     for entry in requiredCount..<max(requiredCount, entries.count) {
-      bit.append(concurrency + entry - requiredCount)
+      bit.append(slotWords * 64 + entry - requiredCount)
     }
     findTwins()
   }
@@ -75,7 +80,8 @@ struct Partition<Model: SequentialModel> {
     returnPosition = byReturn.map { ends[$0] }
   }
 
-  /// Sweeps over calls and returns; a call at the same position as a return comes first, because a tie is concurrent.
+  /// Sweeps over calls and returns; a call at the same position as a return comes first, because a
+  /// tie is concurrent.
   private mutating func assignSlots() {
     bit = [Int](repeating: 0, count: requiredCount)
     var free: [Int] = []
@@ -94,9 +100,9 @@ struct Partition<Model: SequentialModel> {
     }
   }
 
-  /// Two pending operations that ask the same are interchangeable, so an order need use a later one only after an
-  /// earlier one; this is what tells them. Looking back a bounded way keeps thousands of pending operations linear,
-  /// and a twin not found merely costs time.
+  /// Two pending operations that ask the same are interchangeable, so an order need use a later one
+  /// only after an earlier one; this is what tells them. Looking back a bounded way keeps thousands
+  /// of pending operations linear, and a twin not found merely costs time.
   private mutating func findTwins() {
     let reach = 1_024
     twin = [Int](repeating: -1, count: entries.count)

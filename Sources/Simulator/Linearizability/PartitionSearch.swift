@@ -1,15 +1,18 @@
-/// The search for an order of one key's operations: depth first, iterative, never visiting a configuration twice.
+/// The search for an order of one key's operations: depth first, iterative, never visiting a
+/// configuration twice.
 ///
-/// Wing and Gong's search ("Testing and verifying concurrent objects", 1993) with Lowe's memoisation ("Testing for
-/// linearizability", 2017): operations not placed yet form a doubly linked list in the order of their calls; placing
-/// one unlinks it, undoing the choice links it back where it was. Four observations of our own keep pending and
-/// read-heavy histories small, each of which only skips orders that another order makes superfluous:
+/// Wing and Gong's search ("Testing and verifying concurrent objects", 1993) with Lowe's
+/// memoisation ("Testing for linearizability", 2017): operations not placed yet form a doubly
+/// linked list in the order of their calls; placing one unlinks it, undoing the choice links it
+/// back where it was. Five observations of our own keep pending and read-heavy histories small,
+/// each of which only skips orders that another order makes superfluous:
 ///
-/// - a read-only operation that is legal now is placed now, without an alternative, since it can be moved forward in
-///   any order that has it later;
+/// - a read-only operation that is legal now is placed now, without an alternative, since it can be
+///   moved forward in any order that has it later;
 /// - an optional operation that would change nothing is not placed: it stays available;
-/// - an optional operation is not followed by one that comes to the same without it, such as a write: again it would
-///   have been of no use yet;
+/// - an optional operation is not followed by one that comes to the same without it, such as a
+///   write: again it would have been of no use yet;
+/// - having used fewer optional operations is as good as having used more, all else being the same;
 /// - of two optional operations that ask the same, the earlier is used first.
 struct PartitionSearch<Model: SequentialModel> {
   enum Conclusion: Equatable {
@@ -53,7 +56,8 @@ struct PartitionSearch<Model: SequentialModel> {
   // What the explanation needs: the longest order found and the states it and its equals end in.
   private var deepest: [Int] = []
   private var deepestBarrier = -1
-  /// How much of `deepest` the stack still shares, so that saving a new one copies only the difference.
+  /// How much of `deepest` the stack still shares, so that saving a new one copies only the
+  /// difference.
   private var shared = 0
   private var furthest = -1
   private var furthestStates: [Model.State] = []
@@ -66,8 +70,9 @@ struct PartitionSearch<Model: SequentialModel> {
     state = model.initial
     let count = partition.entries.count
     placed = [Bool](repeating: false, count: count)
-    key = [UInt64](repeating: 0, count: 1 + partition.maskWidth)
-    visited = VisitedTable(width: 1 + partition.maskWidth)
+    let width = 1 + partition.slotWords
+    key = [UInt64](repeating: 0, count: width + partition.optionalWords)
+    visited = VisitedTable(width: width, setWidth: partition.optionalWords)
     requiredHead = count
     optionalHead = count + 1
     next = [Int](repeating: 0, count: count + 2)
@@ -89,7 +94,8 @@ struct PartitionSearch<Model: SequentialModel> {
     previous[head] = last
   }
 
-  /// The longest order found, as places in the history: the whole of it when the answer was `linearizable`.
+  /// The longest order found, as places in the history: the whole of it when the answer was
+  /// `linearizable`.
   var order: [Int] { deepest.map { partition.entries[$0].operation } }
 
   /// Place in the history of the operation no order gets past.
@@ -126,13 +132,19 @@ struct PartitionSearch<Model: SequentialModel> {
     noteState()
     key[0] = UInt64(barrier)
     var hash = StableHash(seed: model.hash(of: state))
-    for word in key { hash.combine(word) }
-    return visited.insert(key, state, hash: hash.value)
+    for word in 0..<visited.width { hash.combine(key[word]) }
+    let before = visited.comparisons
+    let isNew = visited.insert(key, state, hash: hash.value)
+    // Comparing sets is cheap but not free, and there may be many of them.
+    steps += (visited.comparisons - before) / 8
+    return isNew
   }
 
-  /// Places the first operation at or after `entry` that is open at the barrier and may come next; false without one.
+  /// Places the first operation at or after `entry` that is open at the barrier and may come next;
+  /// false without one.
   ///
-  /// Required operations are tried first: something the history asks for leads to an order sooner than a guess.
+  /// Required operations are tried first: something the history asks for leads to an order sooner
+  /// than a guess.
   private mutating func choose(from entry: Int) -> Bool {
     let limit = partition.returnPosition[barrier]
     var entry = entry
@@ -178,8 +190,8 @@ struct PartitionSearch<Model: SequentialModel> {
 
   /// Places every read-only operation that is legal in this state.
   ///
-  /// One pass is enough: the state stays, so what was illegal stays so, and what opens as the barrier moves on was
-  /// called later and comes later in the list.
+  /// One pass is enough: the state stays, so what was illegal stays so, and what opens as the
+  /// barrier moves on was called later and comes later in the list.
   private mutating func placeReadOnly() {
     var entry = next[requiredHead]
     while entry != requiredHead && barrier < partition.requiredCount
@@ -253,7 +265,8 @@ struct PartitionSearch<Model: SequentialModel> {
     }
   }
 
-  /// Called where the search turns back or ends: only there can the stack be longer than any before.
+  /// Called where the search turns back or ends: only there can the stack be longer than any
+  /// before.
   private mutating func saveIfDeepest() {
     if barrier <= deepestBarrier { return }
     deepestBarrier = barrier

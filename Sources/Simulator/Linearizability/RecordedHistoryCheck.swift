@@ -20,7 +20,8 @@ public struct RecordedHistoryCheck: Sendable {
     public var report: LinearizabilityReport
     /// Operations in the content, failed ones included.
     public var operations: Int
-    /// Several lines that explain a negative verdict, with line numbers of the content; nil otherwise.
+    /// Several lines that explain a negative verdict, with line numbers of the content; nil
+    /// otherwise.
     public var explanation: String?
 
     public var verdict: LinearizabilityVerdict { report.verdict }
@@ -52,8 +53,8 @@ public struct RecordedHistoryCheck: Sendable {
   /// Parses and checks `content`.
   ///
   /// - Parameter model: nil takes the one that goes with the content's format.
-  /// - Throws: What is wrong with the content: its format, or a line. A content that is not in the format of the model
-  ///   asked for is refused.
+  /// - Throws: What is wrong with the content: its format, or a line. A content that is not in the
+  ///   format of the model asked for is refused.
   public func check(
     _ content: String, model: Model? = nil
   ) throws(HistoryParseError) -> Result {

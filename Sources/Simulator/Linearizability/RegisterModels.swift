@@ -1,5 +1,6 @@
-// Integer registers: one alone, and a map of them. A register that was never written is absent (nil), which is what
-// etcd answers for a missing key and what the recorded Jepsen histories start with.
+// Integer registers: one alone, and a map of them. A register that was never written is absent
+// (nil), which is what etcd answers for a missing key and what the recorded Jepsen histories start
+// with.
 
 /// What a client can ask of one integer register.
 public enum RegisterOperation: Equatable, Sendable {

@@ -1,8 +1,10 @@
-/// What an object does when its operations come one at a time; the search looks for such an order in a history.
+/// What an object does when its operations come one at a time; the search looks for such an order
+/// in a history.
 ///
-/// A model is a pure value. Operations on different keys must not influence each other: each key is then its own
-/// object and is searched alone, which turns one exponential problem into many small ones (P-compositionality; Horn
-/// and Kroening, "Faster linearizability checking via P-compositionality", 2015).
+/// A model is a pure value. Operations on different keys must not influence each other: each key is
+/// then its own object and is searched alone, which turns one exponential problem into many small
+/// ones (P-compositionality; Horn and Kroening, "Faster linearizability checking via
+/// P-compositionality", 2015).
 public protocol SequentialModel: Sendable {
   associatedtype Input: Equatable & Sendable
   associatedtype Output: Equatable & Sendable
@@ -12,15 +14,17 @@ public protocol SequentialModel: Sendable {
   /// The state of every key before its first operation.
   var initial: State { get }
 
-  /// The state after `input` answered `output` in `state`, nil when it could not have answered that.
+  /// The state after `input` answered `output` in `state`, nil when it could not have answered
+  /// that.
   ///
   /// A nil `output` is an answer nobody saw: any would do, so the result is then never nil.
   func step(_ state: State, _ input: Input, _ output: Output?) -> State?
 
   /// Whether this operation leaves every state as it is, wherever `step` allows it.
   ///
-  /// Such an operation is placed as soon as it is legal and never reconsidered: it can only be an obstacle later.
-  /// Answering true for an operation that may change a state makes verdicts wrong; false is always safe.
+  /// Such an operation is placed as soon as it is legal and never reconsidered: it can only be an
+  /// obstacle later. Answering true for an operation that may change a state makes verdicts wrong;
+  /// false is always safe.
   func isReadOnly(_ input: Input, _ output: Output?) -> Bool
 
   /// The independent object an operation works on.

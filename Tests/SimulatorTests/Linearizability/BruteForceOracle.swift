@@ -1,10 +1,11 @@
 import Simulator
 
-/// Decides linearizability by the definition alone: some choice of the operations that need not have happened, in some
-/// order that keeps every operation that ended before another began before it, replays without a contradiction.
+/// Decides linearizability by the definition alone: some choice of the operations that need not
+/// have happened, in some order that keeps every operation that ended before another began before
+/// it, replays without a contradiction.
 ///
-/// Shares nothing with the search but `step`: no partition by key, no memory, no list, no shortcuts. For at most seven
-/// operations or so.
+/// Shares nothing with the search but `step`: no partition by key, no memory, no list, no
+/// shortcuts. For at most seven operations or so.
 struct BruteForceOracle<Model: SequentialModel> {
   typealias Operation = History<Model.Input, Model.Output>.Operation
 
@@ -45,8 +46,8 @@ struct BruteForceOracle<Model: SequentialModel> {
     return found.sorted()
   }
 
-  /// Visits the complete orders that begin with `used` until one stops the visit; an order may be complete, and still
-  /// go on, once nothing required is left.
+  /// Visits the complete orders that begin with `used` until one stops the visit; an order may be
+  /// complete, and still go on, once nothing required is left.
   @discardableResult
   private func extend(
     _ used: [Int], states: [(key: Model.Key, state: Model.State)],

@@ -28,7 +28,8 @@ import Testing
     #expect(
       history.operations.map { $0.input } == [
         .read, .write(3), .compareAndSet(expected: 1, new: -2), .read,
-        .compareAndSet(expected: 3, new: 4), .write(5), .compareAndSet(expected: nil, new: 0), .read,
+        .compareAndSet(expected: 3, new: 4), .write(5), .compareAndSet(expected: nil, new: 0),
+        .read,
       ])
     #expect(history.operations.map { $0.call } == [1, 2, 3, 7, 8, 11, 12, 14])
     #expect(history.operations.map { $0.process } == [0, 1, 2, 0, 2, 1, 3, 4])
@@ -84,7 +85,8 @@ import Testing
     Bad(
       lines: ["0 :invoke :read nil", "1 :invoke :read nil", "0 :invoke :write 1"], line: 3,
       says: ["process 0", "of line 1 is pending"]),
-    Bad(lines: ["0 :invoke :read nil", "0 :ok :write 1"], line: 2, says: ["began read", "line 1"]),
+    Bad(
+      lines: ["0 :invoke :read nil", "0 :ok :write 1"], line: 2, says: ["began read", "line 1"]),
     Bad(lines: ["0 :invoke :write 1", "0 :ok :write 2"], line: 2, says: ["began write 1"]),
     Bad(
       lines: ["0 :invoke :cas [1 2]", "0 :ok :cas [2 1]"], line: 2, says: ["began cas [1 2]"]),
@@ -128,7 +130,7 @@ import Testing
       ; a comment
       {:process 0, :type :invoke, :f :append, :key "0", :value "x 0 0 y"}
 
-      {:type :invoke :process 1 :key "k\\"\\\\\\n\\u00e9" :f :get :value nil :time 12, :extra [1 {:a "]"}]}\r
+      {:type :invoke :process 1 :key "k\\"\\\\\\n\\u00e9" :f :get :value nil :x [1 {:a "]"}]}\r
       {:process 0, :type :ok, :f :append, :key "0", :value "x 0 0 y"}
       {:process :nemesis, :type :info, :f :start, :value {:n1 #{:n2}}}
       {:process 1, :type :ok, :f :get, :key "k\\"\\\\\\n\\u00e9", :value ""} ; seen
@@ -141,7 +143,8 @@ import Testing
       """)
     #expect(
       history.operations.map { $0.outcome } == [
-        .returned(.done, at: 5), .returned(.value(""), at: 7), .pending, .returned(.value(""), at: 11),
+        .returned(.done, at: 5), .returned(.value(""), at: 7), .pending,
+        .returned(.value(""), at: 11),
         .failed(at: 13),
       ])
     #expect(history.operations.map { $0.call } == [2, 4, 8, 9, 12])
@@ -165,7 +168,8 @@ import Testing
     .init(lines: ["{:process 0, :type :begin}"], line: 1, says: [":invoke, :ok", ":begin"]),
     .init(lines: ["{:process 0, :type :invoke, :f :get}"], line: 1, says: [":key with a string"]),
     .init(
-      lines: ["{:process 0, :type :invoke, :f :get, :key 7}"], line: 1, says: [":key with a string"]),
+      lines: ["{:process 0, :type :invoke, :f :get, :key 7}"], line: 1, says: [":key with a string"]
+    ),
     .init(
       lines: ["{:process 0, :type :invoke, :f :delete, :key \"a\"}"], line: 1,
       says: [":f :get with :value nil"]),
@@ -173,7 +177,8 @@ import Testing
       lines: ["{:process 0, :type :invoke, :f :put, :key \"a\", :value 3}"], line: 1,
       says: [":append with a string"]),
     .init(
-      lines: ["{:process 0, :type :invoke, :f :get, :key \"a\"} x"], line: 1, says: ["end of line"]),
+      lines: ["{:process 0, :type :invoke, :f :get, :key \"a\"} x"], line: 1,
+      says: ["end of line"]),
     .init(
       lines: ["{:process 0, :type :ok, :f :get, :key \"a\", :value \"\"}"], line: 1,
       says: ["no operation under way"]),
@@ -221,7 +226,8 @@ import Testing
 }
 
 @Suite struct RecordedHistoryCheckTests {
-  static let jepsen = "noise\nINFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO  jepsen.util - 0\t:ok\t:read\t4\n"
+  static let jepsen =
+    "noise\nINFO  jepsen.util - 0\t:invoke\t:read\tnil\nINFO  jepsen.util - 0\t:ok\t:read\t4\n"
   static let keyValue = "\n {:process 0, :type :invoke, :f :get, :key \"a\"}\n"
 
   @Test func formatsAreRecognised() {

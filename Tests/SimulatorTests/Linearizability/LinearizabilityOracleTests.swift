@@ -17,7 +17,8 @@ import Testing
     falsify: (inout SeededRandom, Model.Input) -> Model.Output
   ) -> History<Model.Input, Model.Output> {
     let count = 2 + Int(random.next(below: 5))
-    // Each operation gets three moments: call, effect, return; few positions, so that ties happen, often or rarely.
+    // Each operation gets three moments: call, effect, return; few positions, so that ties happen,
+    // often or rarely.
     let span = 3 + random.next(below: 12)
     var drafts: [(call: Int, effect: Int, end: Int, input: Model.Input)] = []
     for _ in 0..<count {
@@ -52,7 +53,8 @@ import Testing
     return History(operations)
   }
 
-  /// Runs both on many histories; both verdicts must be common, or the comparison would mean little.
+  /// Runs both on many histories; both verdicts must be common, or the comparison would mean
+  /// little.
   static func compare<Model: SequentialModel>(
     _ model: Model, rounds: Int, seed: UInt64,
     _ draw: (inout SeededRandom) -> History<Model.Input, Model.Output>
@@ -109,7 +111,8 @@ import Testing
     return nil
   }
 
-  /// The culprit's key as it stood at a position: what returned before is required, what was open then may be used.
+  /// The culprit's key as it stood at a position: what returned before is required, what was open
+  /// then may be used.
   private static func oracle<Model: SequentialModel>(
     _ history: History<Model.Input, Model.Output>, _ model: Model, before position: Int,
     _ witness: LinearizabilityWitness, includesCulprit: Bool
@@ -130,7 +133,8 @@ import Testing
     }
   }
 
-  /// Whether an order is legal for the model and never puts an operation before one that ended before it began.
+  /// Whether an order is legal for the model and never puts an operation before one that ended
+  /// before it began.
   static func replays<Model: SequentialModel>(
     _ order: [Int], _ history: History<Model.Input, Model.Output>, _ model: Model
   ) -> Bool {
@@ -232,7 +236,8 @@ import Testing
     }
   }
 
-  /// A register whose states all hash alike: every lookup collides, so only exact comparison gives right answers.
+  /// A register whose states all hash alike: every lookup collides, so only exact comparison gives
+  /// right answers.
   private struct CollidingRegister: SequentialModel {
     let initial: Int64? = nil
     func step(_ state: Int64?, _ input: RegisterOperation, _ output: RegisterOutcome?) -> Int64?? {

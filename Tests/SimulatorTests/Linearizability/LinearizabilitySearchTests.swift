@@ -20,7 +20,8 @@ struct Workload {
     case applied(index: Int, RegisterOutcome)
   }
 
-  /// A linearizable history: each operation takes effect at one moment between its call and its return.
+  /// A linearizable history: each operation takes effect at one moment between its call and its
+  /// return.
   func run(seed: UInt64) -> MapHistory {
     var random = SeededRandom(seed: seed)
     var history = MapHistory()
@@ -204,7 +205,8 @@ struct Workload {
     operations.append(.read(1...2, 99))
     let report = LinearizabilitySearch(RegisterModel()).report(RegisterHistory(operations))
     let witness = try #require(report.verdict.witness)
-    // Of twenty writes that never returned at most one at a time is worth a guess, not every subset.
+    // Of twenty writes that never returned at most one at a time is worth a guess, not every
+    // subset.
     #expect(report.steps < 1_000)
     #expect(witness.states.count == 8)
     #expect(witness.hasMoreStates)
@@ -226,6 +228,23 @@ struct Workload {
     }
     #expect(fresh == 200)
     #expect(table.count == 200)
+  }
+
+  /// A larger set is covered by a smaller one; other sets are not, and neither is a smaller by a
+  /// larger.
+  @Test func setsCoverTheirSupersets() {
+    var table = VisitedTable<Int>(width: 1, setWidth: 2)
+    let inserts: [(key: [UInt64], state: Int, isNew: Bool)] = [
+      ([5, 0b0110, 0], 1, true), ([5, 0b0110, 0], 1, false), ([5, 0b1110, 0], 1, false),
+      ([5, 0b0110, 1], 1, false), ([5, 0b0101, 0], 1, true), ([5, 0b0100, 0], 1, true),
+      ([5, 0b1101, 8], 1, false), ([5, 0, 8], 1, true), ([5, 0b0011, 8], 1, false),
+      ([5, 0b0110, 0], 2, true), ([6, 0b0110, 0], 1, true), ([5, 0, 0], 1, true),
+      ([5, 0b0001, 0], 1, false),
+    ]
+    for (number, insert) in inserts.enumerated() {
+      let isNew = table.insert(insert.key, insert.state, hash: 3)
+      #expect(isNew == insert.isNew, "insert \(number)")
+    }
   }
 
   @Test func entriesAreFoundAfterGrowth() {

@@ -30,7 +30,8 @@ import Testing
     .init(
       "cas chain", true,
       [.write(1, 0...1), .cas(1, 2, 2...3, true), .cas(2, 3, 4...5, true), .read(6...7, 3)]),
-    .init("cas succeeds against another value", false, [.write(1, 0...1), .cas(2, 3, 2...3, true)]),
+    .init(
+      "cas succeeds against another value", false, [.write(1, 0...1), .cas(2, 3, 2...3, true)]),
     .init("cas fails against its own value", false, [.write(1, 0...1), .cas(1, 2, 2...3, false)]),
     .init(
       "failed cas has no effect", false,
@@ -122,11 +123,13 @@ import Testing
   ]
 
   static let unknownCases: [RegisterCase] = [
-    .init("pending write becomes visible later", true, [.pending(.write(1), from: 0), .read(5...6, 1)]),
+    .init(
+      "pending write becomes visible later", true, [.pending(.write(1), from: 0), .read(5...6, 1)]),
     .init(
       "pending write becomes visible after others", true,
       [.pending(.write(1), from: 0), .write(2, 1...2), .read(3...4, 2), .read(5...6, 1)]),
-    .init("pending write is never visible", true, [.pending(.write(1), from: 0), .read(5...6, nil)]),
+    .init(
+      "pending write is never visible", true, [.pending(.write(1), from: 0), .read(5...6, nil)]),
     .init(
       "pending write takes effect once only", false,
       [
@@ -135,13 +138,15 @@ import Testing
     .init(
       "two equal pending writes take effect twice", true,
       [
-        .pending(.write(1), from: 0), .pending(.write(1), from: 0), .read(1...2, 1), .write(2, 3...4),
+        .pending(.write(1), from: 0), .pending(.write(1), from: 0), .read(1...2, 1),
+        .write(2, 3...4),
         .read(5...6, 1),
       ]),
     .init(
       "two equal pending writes do not take effect three times", false,
       [
-        .pending(.write(1), from: 0), .pending(.write(1), from: 0), .read(1...2, 1), .write(2, 3...4),
+        .pending(.write(1), from: 0), .pending(.write(1), from: 0), .read(1...2, 1),
+        .write(2, 3...4),
         .read(5...6, 1), .write(2, 7...8), .read(9...10, 1),
       ]),
     .init(
@@ -193,21 +198,28 @@ import Testing
     .init(
       "cas of unknown outcome swapped", true,
       [
-        .write(2, 0...1), .call(.compareAndSet(expected: 2, new: 3), 2...3, .returnedUnknown(at: 3)),
+        .write(2, 0...1),
+        .call(.compareAndSet(expected: 2, new: 3), 2...3, .returnedUnknown(at: 3)),
         .read(4...5, 3),
       ]),
     .init(
       "cas of unknown outcome had to swap", false,
       [
-        .write(2, 0...1), .call(.compareAndSet(expected: 2, new: 3), 2...3, .returnedUnknown(at: 3)),
+        .write(2, 0...1),
+        .call(.compareAndSet(expected: 2, new: 3), 2...3, .returnedUnknown(at: 3)),
         .read(4...5, 2),
       ]),
-    .init("failed write is not seen", false, [.call(.write(1), 0...1, .failed(at: 1)), .read(2...3, 1)]),
-    .init("failed write changes nothing", true, [.call(.write(1), 0...1, .failed(at: 1)), .read(2...3, nil)]),
+    .init(
+      "failed write is not seen", false,
+      [.call(.write(1), 0...1, .failed(at: 1)), .read(2...3, 1)]),
+    .init(
+      "failed write changes nothing", true,
+      [.call(.write(1), 0...1, .failed(at: 1)), .read(2...3, nil)]),
     .init(
       "failed write is not seen even while under way", false,
       [.call(.write(1), 0...9, .failed(at: 9)), .read(2...3, 1)]),
-    .init("only pending operations", true, [.pending(.write(1), from: 0), .pending(.read, from: 0)]),
+    .init(
+      "only pending operations", true, [.pending(.write(1), from: 0), .pending(.read, from: 0)]),
   ]
 
   private typealias MapHistory = History<RegisterMapModel.Input, RegisterOutcome>
@@ -317,7 +329,8 @@ import Testing
     .init(
       "bytes count, not canonical equivalence", false,
       [.put("k", "\u{e9}", 0...1), .get("k", 2...3, "e\u{301}")]),
-    .init("bytes of a key count too", true, [.put("\u{e9}", "a", 0...1), .get("e\u{301}", 2...3, "")]),
+    .init(
+      "bytes of a key count too", true, [.put("\u{e9}", "a", 0...1), .get("e\u{301}", 2...3, "")]),
     .init(
       "appending nothing", true,
       [.append("k", "", 0...1), .append("k", "a", 2...3), .get("k", 4...5, "a")]),

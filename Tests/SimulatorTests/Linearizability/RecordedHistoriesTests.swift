@@ -4,8 +4,8 @@ import Testing
 
 /// Histories recorded from real systems, whose verdicts are known.
 ///
-/// They live beside the package (`shared/histories`), or where the environment variable `RSL_HISTORIES` says; without
-/// them these tests are reported as skipped.
+/// They live beside the package (`shared/histories`), or where the environment variable
+/// `RSL_HISTORIES` says; without them these tests are reported as skipped.
 @Suite struct RecordedHistoriesTests {
   static let folder: URL? = {
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -54,8 +54,9 @@ import Testing
     print("etcd: \(lines.count) histories, \(steps) steps, \(total), slowest \(slowest)")
   }
 
-  /// We take a failed cas for an observation (the register held something else). The weaker reading, that it only did
-  /// not happen, gives the same verdicts here, so the recorded ones rest on reads and successful cas alone.
+  /// We take a failed cas for an observation (the register held something else). The weaker
+  /// reading, that it only did not happen, gives the same verdicts here, so the recorded ones rest
+  /// on reads and successful cas alone.
   @Test(.enabled(if: folder != nil, "no recorded histories: set RSL_HISTORIES"))
   func noVerdictHangsOnFailedCompareAndSet() throws {
     for line in try Self.content("jepsen-etcd/verdicts.tsv").split(separator: "\n") {
