@@ -6,15 +6,17 @@ extension MessageCodec {
     switch message {
     case .prepare(let m):
       out.put(m.ballot)
-      out.put(m.isTransfer)
-      out.putZeroes(3)
+      out.putZeroes(4)
       out.put(m.firstSlot)
+      out.put(m.releasedLease)
+      out.putZeroes(4)
     case .promise(let m):
       out.put(m.ballot)
-      out.put(m.reports)
+      out.putZeroes(4)
       out.put(m.firstSlot)
       out.put(m.chosenUpTo)
       out.put(m.truncatedUpTo)
+      out.put(m.lastSlot)
     case .report(let m):
       out.put(m.ballot)
       out.put(m.value.count)
@@ -90,17 +92,21 @@ extension MessageCodec {
     switch tag {
     case .prepare:
       let ballot = try r.ballot()
-      let isTransfer = try r.paddedBool()
-      return .prepare(Prepare(ballot: ballot, firstSlot: try r.slot(), isTransfer: isTransfer))
+      try r.zeroes(4)
+      let firstSlot = try r.slot()
+      let released = try r.ballot()
+      try r.zeroes(4)
+      return .prepare(Prepare(ballot: ballot, firstSlot: firstSlot, releasedLease: released))
     case .promise:
       let ballot = try r.ballot()
-      let reports = try r.u32()
+      try r.zeroes(4)
       let firstSlot = try r.slot()
       let chosenUpTo = try r.slot()
+      let truncatedUpTo = try r.slot()
       return .promise(
         Promise(
           ballot: ballot, firstSlot: firstSlot, chosenUpTo: chosenUpTo,
-          truncatedUpTo: try r.slot(), reports: reports))
+          truncatedUpTo: truncatedUpTo, lastSlot: try r.slot()))
     case .report:
       let at = r.offset
       let ballot = try r.ballot()

@@ -55,12 +55,12 @@ public enum MessageCodec {
     var fieldsLength: Int {
       switch self {
       case .standForElection, .fetch: 16
-      case .prepare, .preVote, .snapshotOffer: 24
+      case .preVote, .snapshotOffer: 24
       case .accepted, .rejected, .heartbeat, .heartbeatReply, .learn, .snapshotFetch,
         .snapshotChunk:
         32
-      case .promise, .accept, .preVoteReply: 40
-      case .report: 48
+      case .prepare, .accept, .preVoteReply: 40
+      case .promise, .report: 48
       }
     }
 

@@ -145,10 +145,10 @@ import Testing
       var bytes = encode(
         Envelope(
           from: ReplicaID(1), to: ReplicaID(2), epoch: Epoch(1),
-          message: .prepare(
-            Prepare(
-              ballot: Ballot(round: 1, proposer: ReplicaID(1)), firstSlot: Slot(1),
-              isTransfer: true))), [])
+          message: .report(
+            Report(
+              ballot: Ballot(round: 1, proposer: ReplicaID(1)), slot: Slot(1),
+              votedBallot: .zero, value: .noop, isChosen: true))), [])
       change(&bytes)
       if case .failure(let error) = decode(bytes) { return error }
       return nil
@@ -157,10 +157,9 @@ import Testing
     #expect(failure { $0[0] = 0 } == DecodeError(.unknownTag, at: 0))
     #expect(failure { $0[0] = 17 } == DecodeError(.unknownTag, at: 0))
     #expect(failure { $0[2] = 1 } == DecodeError(.reservedNotZero, at: 2))
-    #expect(failure { $0[4] = 8 } == DecodeError(.length, at: 4))
-    #expect(failure { $0[28] = 2 } == DecodeError(.notABoolean, at: 28))
-    #expect(failure { $0[31] = 1 } == DecodeError(.reservedNotZero, at: 31))
-    #expect(failure { $0.append(0) } == DecodeError(.trailing, at: 40))
+        #expect(failure { $0[52] = 2 } == DecodeError(.notABoolean, at: 52))
+    #expect(failure { $0[55] = 1 } == DecodeError(.reservedNotZero, at: 55))
+    #expect(failure { $0.append(0) } == DecodeError(.trailing, at: 64))
     #expect(failure { $0.removeLast() } == DecodeError(.truncated, at: 16))
   }
 

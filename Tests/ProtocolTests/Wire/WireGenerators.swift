@@ -53,12 +53,12 @@ struct Generator {
     let message: Message
     switch kind {
     case 0:
-      message = .prepare(Prepare(ballot: ballot(), firstSlot: slot(), isTransfer: bool()))
+      message = .prepare(Prepare(ballot: ballot(), firstSlot: slot(), releasedLease: ballot()))
     case 1:
       message = .promise(
         Promise(
           ballot: ballot(), firstSlot: slot(), chosenUpTo: slot(), truncatedUpTo: slot(),
-          reports: u32()))
+          lastSlot: slot()))
     case 2:
       message = .report(
         Report(
