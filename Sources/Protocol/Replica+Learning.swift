@@ -182,6 +182,12 @@ extension Replica {
   mutating func receive(
     _ chunk: SnapshotChunk, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
+    if let transfer = catchUp.transfer, !transfer.isComplete,
+      transfer.snapshot.slot <= window.appliedUpTo
+    {
+      // Overtaken by slots from other peers.
+      catchUp.endTransfer()
+    }
     guard catchUp.process(chunk, &contracts) else { return }
     let isLast = catchUp.nextChunk == nil
     effects.append(.storeSnapshotChunk(chunk, isLast: isLast))
