@@ -24,10 +24,14 @@ let package = Package(
       description: "Compile contracts into release builds (debug builds always have them).")
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
   ],
   targets: [
-    .target(name: "Protocol", swiftSettings: settings),
+    .target(
+      name: "Protocol",
+      dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+      swiftSettings: settings),
     .target(name: "Simulator", dependencies: ["Protocol"], swiftSettings: settings),
     .target(
       name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
@@ -42,5 +46,6 @@ let package = Package(
     .testTarget(
       name: "SimulatorTests", dependencies: ["Simulator", "SimulationTesting", "Protocol"],
       swiftSettings: settings),
+    .testTarget(name: "TidyTests", swiftSettings: settings),
   ]
 )

@@ -6,17 +6,23 @@ public struct Prepare: Hashable, Sendable {
   public var ballot: Ballot
   /// The lowest slot the proposer does not know the outcome of.
   public var firstSlot: Slot
-  /// The leader asked for this election (leader transfer): leases do not stand in its way, it gave its own up.
-  public var isTransfer: Bool
+  /// The leader of this ballot asked for the election (leader transfer) and gave its lease up: vows to it, and to
+  /// leaders before it, do not stand in the way. `.zero` when nobody did. It names the ballot, lest an old request that
+  /// turns up again break the lease of a later one.
+  public var releasedLease: Ballot
 
-  public init(ballot: Ballot, firstSlot: Slot, isTransfer: Bool) {
+  public init(ballot: Ballot, firstSlot: Slot, releasedLease: Ballot = .zero) {
     self.ballot = ballot
     self.firstSlot = firstSlot
-    self.isTransfer = isTransfer
+    self.releasedLease = releasedLease
   }
 }
 
-/// Phase 1b, head: the acceptor's promise, and how many reports belong to it.
+/// Phase 1b, head: the acceptor's promise, and which slots it reports on.
+///
+/// One Report follows for every slot of the range above `truncatedUpTo` and from `firstSlot` to `lastSlot`, also where it
+/// has nothing to tell. Votes below a promised ballot cannot change any more, so reports that belong to different answers
+/// of one acceptor to the same ballot complement each other: a lost one is made good by the next answer.
 public struct Promise: Hashable, Sendable {
   public var ballot: Ballot
   /// Echo of the Prepare.
@@ -25,24 +31,26 @@ public struct Promise: Hashable, Sendable {
   public var chosenUpTo: Slot
   /// Everything up to here it no longer keeps slot by slot: no reports below.
   public var truncatedUpTo: Slot
-  /// How many slots it reports on.
-  public var reports: UInt32
+  /// The highest slot it has voted in or knows to be chosen.
+  public var lastSlot: Slot
 
   public init(
-    ballot: Ballot, firstSlot: Slot, chosenUpTo: Slot, truncatedUpTo: Slot, reports: UInt32
+    ballot: Ballot, firstSlot: Slot, chosenUpTo: Slot, truncatedUpTo: Slot, lastSlot: Slot
   ) {
     self.ballot = ballot
     self.firstSlot = firstSlot
     self.chosenUpTo = chosenUpTo
     self.truncatedUpTo = truncatedUpTo
-    self.reports = reports
+    self.lastSlot = lastSlot
   }
 }
 
 /// Phase 1b, one slot: the vote with the highest ballot the acceptor cast there, or what it knows to be chosen.
 public struct Report: Hashable, Sendable {
+  /// The promised ballot that this report belongs to.
   public var ballot: Ballot
   public var slot: Slot
+  /// `.zero` when the acceptor has not voted in this slot; the value is the no-op then.
   public var votedBallot: Ballot
   public var value: Value
   public var isChosen: Bool

@@ -46,7 +46,6 @@ private enum ResponseCode: UInt8 {
   case notLeaderHint = 17
   case overloaded = 18
   case transferring = 19
-  case recovering = 20
   case tooLarge = 21
   case notApplied = 22
   case leasesDisabled = 23
@@ -124,7 +123,6 @@ extension ClientMessage {
     case .notLeader(let leader?): response(.notLeaderHint, leader.rawValue, id, 0, &bytes)
     case .overloaded: response(.overloaded, 0, id, 0, &bytes)
     case .transferring(let to): response(.transferring, to.rawValue, id, 0, &bytes)
-    case .recovering: response(.recovering, 0, id, 0, &bytes)
     case .tooLarge(let limit): response(.tooLarge, limit, id, 0, &bytes)
     case .notApplied(let slot): response(.notApplied, 0, id, slot.rawValue, &bytes)
     case .leasesDisabled: response(.leasesDisabled, 0, id, 0, &bytes)
@@ -214,7 +212,6 @@ extension ClientMessage {
       case .notLeaderHint: .rejected(.notLeader(leader: ReplicaID(extra)))
       case .overloaded: .rejected(.overloaded)
       case .transferring: .rejected(.transferring(to: ReplicaID(extra)))
-      case .recovering: .rejected(.recovering)
       case .tooLarge: .rejected(.tooLarge(limit: extra))
       case .notApplied: .rejected(.notApplied(appliedUpTo: Slot(word)))
       case .leasesDisabled: .rejected(.leasesDisabled)

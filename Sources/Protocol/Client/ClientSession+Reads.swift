@@ -103,7 +103,7 @@ extension ClientSession {
       sendRead(i, now, &effects)
     case .notLeader(nil), .notApplied:
       waitRead(i, now, moveOn: true)
-    case .overloaded, .recovering:
+    case .overloaded:
       waitRead(i, now, moveOn: false)
     case .tooLarge(let limit):
       complete(i, .tooLarge(limit: limit), &effects)

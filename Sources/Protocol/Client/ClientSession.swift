@@ -388,7 +388,7 @@ extension ClientSession {
     case .notLeader(nil):
       rotate()
       wait(now)
-    case .overloaded, .recovering, .tooLarge, .notApplied, .leasesDisabled:
+    case .overloaded, .tooLarge, .notApplied, .leasesDisabled:
       wait(now)
     }
   }

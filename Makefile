@@ -1,0 +1,82 @@
+# `make help` lists the targets. Variables that may be set on the command line:
+#   JOBS=N        processes of a campaign (default: one per core)
+#   DURATION=30m  length of `make soak`
+#   FLOOR=90      lowest line coverage, in per cent, that `make coverage` accepts
+#   SWIFTFLAGS=…  added to every build, for instance `-j 1`
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+SWIFT ?= swift
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+DURATION ?= 30m
+FLOOR ?= 90
+
+# A crash report keeps pipes open, which hangs whatever reads the output.
+export SWIFT_BACKTRACE := enable=no
+
+checked := --explicit-target-dependency-import-check error $(SWIFTFLAGS)
+campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-optimization \
+  --scratch-path .build-contracts $(checked)
+swift_folders := $(wildcard Sources Tests Examples Benchmarks)
+
+.PHONY: help bootstrap demo test build release lint format coverage bench mutants soak \
+  fuzz-decoders docs-check clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+bootstrap: ## Check the toolchain, install missing Debian packages
+	@scripts/bootstrap
+
+demo: bootstrap ## A campaign, one planted bug, its replay: the two-minute tour
+	@scripts/demo
+
+test: bootstrap ## All tests (debug build, contracts on), then the number of test cases
+	@mkdir -p artifacts
+	$(SWIFT) test $(checked) --parallel 2>&1 | tee artifacts/test.log
+	@scripts/count-cases artifacts/test.log
+
+build: ## Debug build of everything
+	$(SWIFT) build $(checked) --build-tests
+
+release: ## Optimised rsl-sim with contracts: the binary that campaigns run
+	$(campaign) --product rsl-sim
+	@echo "built $$($(campaign) --show-bin-path)/rsl-sim"
+
+lint: ## Formatting and style, as CI checks them
+	$(SWIFT) format lint --strict --parallel --recursive $(swift_folders) Package.swift
+
+format: ## Rewrite the sources in the project's format
+	$(SWIFT) format --in-place --parallel --recursive $(swift_folders) Package.swift
+
+coverage: bootstrap ## Line coverage of Protocol and Simulator; fails below FLOOR
+	@mkdir -p artifacts
+	$(SWIFT) test $(checked) --parallel --enable-code-coverage --scratch-path .build-coverage \
+	  > artifacts/coverage.log 2>&1 || { tail -n 40 artifacts/coverage.log; exit 1; }
+	@scripts/coverage \
+	  "$$($(SWIFT) test --show-codecov-path --scratch-path .build-coverage)" $(FLOOR) \
+	  Sources/Protocol Sources/Simulator
+
+bench: ## Protocol steps per second and simulated over wall time, 3 to 9 replicas
+	@scripts/bench
+
+mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
+	@scripts/mutants
+
+soak: release ## A long campaign (DURATION, JOBS); reports and failing seeds in artifacts/soak
+	@mkdir -p artifacts/soak
+	"$$($(campaign) --show-bin-path)/rsl-sim" fuzz --duration $(DURATION) --jobs $(JOBS) \
+	  --report artifacts/soak/report.json --junit artifacts/soak/junit.xml \
+	  --keep artifacts/soak/seeds
+
+fuzz-decoders: bootstrap ## libFuzzer on every decoder, 10 million executions
+	@scripts/fuzz-decoders
+
+docs-check: ## Links, specs and the other tidy rules
+	$(SWIFT) test $(checked) --filter TidyTests
+
+clean: ## Remove build products and artifacts (kept seeds live in seeds/)
+	rm -rf .build .build-* artifacts

@@ -1,0 +1,217 @@
+// What is chosen, what is applied, what is fetched from peers.
+extension Replica {
+  /// The leader of `ballot` knows everything up to `watermark` to be chosen.
+  mutating func observe(
+    _ watermark: Slot, at ballot: Ballot, from voter: Int, now: Instant,
+    _ effects: inout EffectBuffer
+  ) {
+    catchUp.heard(watermark, from: voter)
+    if learner.observe(watermark, at: ballot, window: &window, &contracts) {
+      chosenAdvanced(now: now, &effects)
+    }
+    watchForGap(now: now)
+  }
+
+  /// The chosen prefix grew: apply it, and let whatever waited for it go on.
+  mutating func chosenAdvanced(now: Instant, _ effects: inout EffectBuffer) {
+    applyChosen(now: now, &effects)
+    guard leads else { return }
+    settle(now: now, &effects)
+    pump(now: now, &effects)
+    continueTransfer(now: now, &effects)
+  }
+
+  /// Hands every chosen slot to the application, in order.
+  mutating func applyChosen(now: Instant, _ effects: inout EffectBuffer) {
+    while window.appliedUpTo < window.chosenUpTo {
+      let slot = window.appliedUpTo.next
+      let entry = window[slot]
+      contracts.require(.applyPreIsChosen, entry.isUsed && entry.isChosen)
+      window.advanceApplied()
+      effects.append(.apply(slot, entry.value))
+    }
+    serveReads(&effects)
+    recordChosen(now: now, &effects)
+    if snapshotBeingTaken == .zero, window.appliedUpTo - snapshot.slot >= options.snapshotInterval {
+      snapshotBeingTaken = window.appliedUpTo
+      effects.append(.takeSnapshot(window.appliedUpTo))
+    }
+  }
+
+  /// Notes in the journal how far the log is chosen, now and then: a restart then applies without asking anybody.
+  private mutating func recordChosen(now: Instant, _ effects: inout EffectBuffer) {
+    guard window.chosenUpTo - recordedChosenUpTo >= options.windowSlots else { return }
+    recordedChosenUpTo = window.chosenUpTo
+    _ = persist(.chosenUpTo(window.chosenUpTo), now: now, &effects)
+  }
+
+  /// A peer said what was chosen in a slot.
+  mutating func learn(
+    _ slot: Slot, _ value: Value, now: Instant, _ effects: inout EffectBuffer
+  ) {
+    guard slot > window.truncatedUpTo, window.contains(slot) else { return }
+    let old = window[slot]
+    contracts.ensure(
+      .learnPostChosenValuesAgree, !old.isChosen || old.value.isSame(as: value))
+    guard !window.isChosen(slot) else { return }
+    if old.isUsed && old.value.isSame(as: value) {
+      window.markChosen(slot)
+    } else {
+      let position = persist(.learned(slot, value), now: now, &effects)
+      window.learn(slot, value: value, position: position)
+    }
+    if window.advanceChosen() { chosenAdvanced(now: now, &effects) }
+  }
+
+  // MARK: Fetching slots
+
+  /// If a peer knows more, look again after a moment: a gap is mostly reordering.
+  mutating func watchForGap(now: Instant) {
+    guard deadlines[.catchUp] == .never, catchUp.isBehind(window.chosenUpTo) else { return }
+    deadlines[.catchUp] = now + options.catchUpDelay
+  }
+
+  /// Asks a peer that is ahead, if any.
+  mutating func fetch(now: Instant, _ effects: inout EffectBuffer) {
+    guard let (voter, fetch) = catchUp.ask(window: window, &contracts) else { return }
+    contracts.mark(.slotsFetched)
+    effects.append(.send(to: configuration.voters[voter].id, .fetch(fetch)))
+    deadlines[.catchUp] = now + options.catchUpRetry
+  }
+
+  mutating func catchUpDue(now: Instant, _ effects: inout EffectBuffer) {
+    guard catchUp.isBehind(window.chosenUpTo) else { return }
+    deadlines[.catchUp] = now + options.catchUpRetry
+    if let transfer = catchUp.transfer {
+      if transfer.isComplete { return }
+      let isStalled = transfer.offset == lastTransferOffset
+      lastTransferOffset = transfer.offset
+      if let chunk = catchUp.nextChunk, isStalled {
+        effects.append(
+          .send(to: configuration.voters[transfer.source].id, .snapshotFetch(chunk)))
+      } else {
+        return
+      }
+    }
+    // Without a transfer, or besides one that stands still: ask around.
+    fetch(now: now, &effects)
+  }
+
+  mutating func receive(_ fetch: Fetch, from: ReplicaID, _ effects: inout EffectBuffer) {
+    if fetch.firstSlot <= window.truncatedUpTo {
+      contracts.mark(.snapshotOffered)
+      effects.append(.send(to: from, .snapshotOffer(SnapshotOffer(snapshot: snapshot))))
+      return
+    }
+    var slot = fetch.firstSlot
+    let last = min(window.chosenUpTo, slot + Int(fetch.limit - 1))
+    while slot <= last {
+      let learn = Learn(slot: slot, value: window[slot].value, chosenUpTo: window.chosenUpTo)
+      effects.append(.send(to: from, .learn(learn)))
+      slot = slot.next
+    }
+  }
+
+  mutating func receive(
+    _ message: Learn, from voter: Int, now: Instant, _ effects: inout EffectBuffer
+  ) {
+    catchUp.heard(message.chosenUpTo, from: voter)
+    learn(message.slot, message.value, now: now, &effects)
+    if catchUp.asked != nil, catchUp.isAnswered(chosenUpTo: window.chosenUpTo) {
+      if catchUp.isBehind(window.chosenUpTo) {
+        fetch(now: now, &effects)
+      } else {
+        catchUp.answered()
+      }
+    }
+  }
+
+  // MARK: Snapshots
+
+  mutating func snapshotTaken(
+    _ info: SnapshotInfo, now: Instant, _ effects: inout EffectBuffer
+  ) {
+    let applied = window.appliedUpTo
+    contracts.require(.snapshotTakenPreWasApplied, info.slot <= applied)
+    snapshotBeingTaken = .zero
+    guard info.slot > snapshot.slot else { return }
+    snapshot = info
+    _ = persist(.snapshot(info), now: now, &effects)
+    // Some slots below the snapshot stay, for peers that are a little behind.
+    let tail = UInt64(options.snapshotTailSlots)
+    guard info.slot.rawValue > tail else { return }
+    truncate(upTo: Slot(info.slot.rawValue - tail), &effects)
+    pump(now: now, &effects)
+  }
+
+  private mutating func truncate(upTo slot: Slot, _ effects: inout EffectBuffer) {
+    guard slot > window.truncatedUpTo else { return }
+    let snapshotSlot = snapshot.slot
+    contracts.require(.truncatePreSnapshotCovers, slot <= snapshotSlot)
+    window.truncate(upTo: slot)
+    effects.append(.truncate(upTo: slot))
+  }
+
+  mutating func receive(
+    _ offer: SnapshotOffer, from voter: Int, now: Instant, _ effects: inout EffectBuffer
+  ) {
+    catchUp.heard(offer.snapshot.slot, from: voter)
+    guard
+      let chunk = catchUp.process(
+        offer, from: voter, chosenUpTo: window.chosenUpTo, &contracts)
+    else { return }
+    lastTransferOffset = .max
+    effects.append(.send(to: configuration.voters[voter].id, .snapshotFetch(chunk)))
+    deadlines[.catchUp] = now + options.catchUpRetry
+  }
+
+  mutating func receive(
+    _ fetch: SnapshotFetch, from: ReplicaID, _ effects: inout EffectBuffer
+  ) {
+    guard snapshot.slot > .zero else { return }
+    guard fetch.snapshot == snapshot, fetch.offset < snapshot.length else {
+      // Replaced by a later one in the meantime.
+      effects.append(.send(to: from, .snapshotOffer(SnapshotOffer(snapshot: snapshot))))
+      return
+    }
+    effects.append(
+      .sendSnapshotChunk(
+        to: from, snapshot, offset: fetch.offset, lengthMax: options.snapshotChunkBytes))
+  }
+
+  mutating func receive(
+    _ chunk: SnapshotChunk, from voter: Int, now: Instant, _ effects: inout EffectBuffer
+  ) {
+    guard catchUp.process(chunk, &contracts) else { return }
+    let isLast = catchUp.nextChunk == nil
+    effects.append(.storeSnapshotChunk(chunk, isLast: isLast))
+    deadlines[.catchUp] = now + options.catchUpRetry
+    if let next = catchUp.nextChunk {
+      effects.append(.send(to: configuration.voters[voter].id, .snapshotFetch(next)))
+    }
+  }
+
+  mutating func snapshotStored(
+    _ info: SnapshotInfo, isValid: Bool, now: Instant, _ effects: inout EffectBuffer
+  ) {
+    catchUp.endTransfer()
+    watchForGap(now: now)
+    guard isValid else {
+      contracts.mark(.snapshotRefused)
+      return
+    }
+    guard info.slot > window.appliedUpTo else { return }
+    let promised = acceptor.promised
+    contracts.mark(.snapshotInstalled)
+    effects.append(.restoreSnapshot(info))
+    window.jump(to: info.slot)
+    snapshot = info
+    recordedChosenUpTo = max(recordedChosenUpTo, info.slot)
+    _ = persist(.snapshot(info), now: now, &effects)
+    effects.append(.truncate(upTo: info.slot))
+    let (promisedAfter, applied) = (acceptor.promised, window.appliedUpTo)
+    contracts.ensure(.installPostPromiseIsKept, promisedAfter == promised)
+    contracts.ensure(.installPostAppliedIsTheSnapshot, applied == info.slot)
+    chosenAdvanced(now: now, &effects)
+  }
+}

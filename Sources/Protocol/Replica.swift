@@ -1,0 +1,186 @@
+/// One replica of one ring: the roles of multi-Paxos composed into a single pure transition.
+///
+/// `step` is the only way in. It takes what happened and the time, changes this value, and appends what the host must do.
+/// It reads no clock, draws from its own seeded generator only, and never touches a command's bytes. The host performs all
+/// effects of a step, in order, before the next step.
+///
+/// Shape: etcd-io/raft's pure core with asynchronous storage, split by role as in IronRSL.
+public struct Replica: Sendable {
+  public let id: ReplicaID
+  public let configuration: Configuration
+  public let options: ReplicaOptions
+
+  public internal(set) var role = Role.follower
+  public internal(set) var window: SlotWindow
+  public internal(set) var acceptor: Acceptor
+  public internal(set) var proposer: Proposer
+  public internal(set) var election: Election
+  public internal(set) var snapshot: SnapshotInfo
+  public internal(set) var contracts = ContractRecorder()
+  public internal(set) var screened = ScreenCounters()
+  /// The position of the last record handed to the journal.
+  public internal(set) var journalPosition = JournalPosition.zero
+  /// Every record up to here is durable.
+  public internal(set) var persistedUpTo = JournalPosition.zero
+
+  let ownIndex: Int
+  var learner = Learner()
+  var batcher: Batcher
+  var rounds: HeartbeatRounds
+  var leaseGuard: LeaseGuard
+  var reads: ReadQueue
+  var catchUp: CatchUp
+  var replies = DeferredReplies()
+  var deadlines = Deadlines()
+  var random: SeededRandom
+  var lastNow = Instant.zero
+  /// The slot of the snapshot that the host is making.
+  var snapshotBeingTaken = Slot.zero
+  /// The last slot that a `chosenUpTo` record was written for.
+  var recordedChosenUpTo: Slot
+  /// Since when the oldest record has been waiting for the journal, as far as can be told.
+  var journalWaitsSince = Instant.zero
+  /// Who is to lead next.
+  var transferTarget: ReplicaID?
+  /// The lease of this ballot was given up for a transfer; it does not come back.
+  var isLeaseReleased = false
+  /// The ballot whose leader asked this replica to stand.
+  var releasedLease = Ballot.zero
+  /// How far the snapshot transfer had come when it was last looked at.
+  var lastTransferOffset = UInt64.max
+
+  /// Why a replica cannot be made.
+  public enum Invalid: Error, Equatable {
+    case notAVoter(ReplicaID, epoch: Epoch)
+    case options(ReplicaOptions.Invalid)
+    /// The journal holds a slot that the window cannot: `logSlots` is smaller than in the life before.
+    case logTooLarge(slot: Slot, lastSlot: Slot)
+  }
+
+  /// A replica that goes on from what its journal and snapshot hold (`DurableState.empty` for a new one).
+  ///
+  /// The host has restored the application from `durable.snapshot` and then sends `.started`.
+  /// - Parameter seed: of the generator behind the election jitter; different on each replica and in each life.
+  public init(
+    id: ReplicaID, configuration: Configuration, options: ReplicaOptions,
+    durable: DurableState = .empty, seed: UInt64
+  ) throws(Invalid) {
+    guard let ownIndex = configuration.index(of: id) else {
+      throw .notAVoter(id, epoch: configuration.epoch)
+    }
+    do { try options.validate() } catch { throw .options(error) }
+    self.id = id
+    self.configuration = configuration
+    self.options = options
+    self.ownIndex = ownIndex
+    let quorum = configuration.quorum
+
+    window = SlotWindow(capacity: options.logSlots, truncatedUpTo: durable.snapshot.slot)
+    for entry in durable.entries {
+      guard window.contains(entry.slot) else {
+        throw .logTooLarge(slot: entry.slot, lastSlot: window.lastSlot)
+      }
+      if entry.isLearned && entry.ballot == .zero {
+        window.learn(entry.slot, value: entry.value, position: .zero)
+      } else {
+        window.vote(entry.slot, ballot: entry.ballot, value: entry.value, position: .zero)
+        if entry.isLearned || entry.slot <= durable.chosenUpTo { window.markChosen(entry.slot) }
+      }
+    }
+    _ = window.advanceChosen()
+    recordedChosenUpTo = window.chosenUpTo
+    snapshot = durable.snapshot
+
+    acceptor = Acceptor(promised: durable.promised)
+    proposer = Proposer(quorum: quorum, windowSlots: options.windowSlots)
+    election = Election(
+      own: configuration.voters[ownIndex], quorum: quorum, promised: durable.promised, options)
+    batcher = Batcher(options)
+    rounds = HeartbeatRounds(quorum: quorum, own: ownIndex)
+    leaseGuard = LeaseGuard(options.lease)
+    reads = ReadQueue(options)
+    catchUp = CatchUp(voters: quorum.voters, own: ownIndex, options)
+    random = SeededRandom(seed: seed)
+  }
+
+  /// The leader this replica follows, itself when it leads.
+  public var leader: ReplicaID? { leads ? id : election.leader }
+
+  /// Whether phase 1 of the own ballot is complete.
+  public var leads: Bool { role == .leader || role == .recoveringLeader }
+
+  /// The one transition: takes in what happened at `now`, appends what the host is to do.
+  public mutating func step(_ event: Event, now: Instant, into effects: inout EffectBuffer) {
+    // A clock that went backwards is read as standing still: no deadline is ever taken back.
+    let now = max(now, lastNow)
+    lastNow = now
+    #if CONTRACTS
+      let before = StepWitness(self)
+    #endif
+
+    switch event {
+    case .messageReceived(let envelope):
+      receive(envelope, now: now, &effects)
+    case .persisted(let position):
+      persisted(upTo: position, now: now, &effects)
+    case .commandReceived(let command):
+      receive(command, now: now, &effects)
+    case .readReceived(let id, let mode):
+      receive(id, mode, now: now, &effects)
+    case .deadlineReached:
+      deadlines.fired()
+      deadlineReached(now: now, &effects)
+    case .started:
+      start(now: now, &effects)
+    case .snapshotTaken(let info):
+      snapshotTaken(info, now: now, &effects)
+    case .snapshotStored(let info, let isValid):
+      snapshotStored(info, isValid: isValid, now: now, &effects)
+    case .transferRequested(let target):
+      transferRequested(to: target, now: now, &effects)
+    case .leadershipPermitted(let isPermitted):
+      leadershipPermitted(isPermitted, now: now, &effects)
+    }
+
+    if let deadline = deadlines.arm() { effects.append(.setDeadline(deadline)) }
+    #if CONTRACTS
+      checkInvariants(since: before)
+    #endif
+  }
+
+  private mutating func start(now: Instant, _ effects: inout EffectBuffer) {
+    leaseGuard.started(now: now)
+    deadlines[.election] = election.deadline(now: now, &random)
+    applyChosen(now: now, &effects)
+  }
+
+  /// Hands a record to the journal and returns its position.
+  mutating func persist(
+    _ record: JournalRecord, now: Instant, _ effects: inout EffectBuffer
+  ) -> JournalPosition {
+    if journalPosition == persistedUpTo { journalWaitsSince = now }
+    journalPosition = JournalPosition(journalPosition.rawValue + 1)
+    effects.append(.persist(record))
+    return journalPosition
+  }
+
+  /// The position that the next record will get.
+  var nextPosition: JournalPosition { JournalPosition(journalPosition.rawValue + 1) }
+
+  private mutating func persisted(
+    upTo position: JournalPosition, now: Instant, _ effects: inout EffectBuffer
+  ) {
+    let (handedOut, before) = (journalPosition, persistedUpTo)
+    contracts.require(.persistedPreWasHandedOut, position <= handedOut)
+    contracts.require(.persistedPreNeverRegresses, position >= before)
+    persistedUpTo = max(persistedUpTo, position)
+    journalWaitsSince = now
+    while let reply = replies.next(durableUpTo: persistedUpTo) {
+      release(reply, now: now, &effects)
+    }
+    let isStuck = replies.hasReply(durableUpTo: persistedUpTo)
+    contracts.ensure(.persistedPostNothingWaitsForWhatIsDurable, !isStuck)
+  }
+
+  func index(of member: ReplicaID) -> Int? { configuration.index(of: member) }
+}

@@ -1,0 +1,99 @@
+extension FaultPlan {
+  /// The plan of one run of `profile` with `nodes` processes.
+  public static func draw(
+    _ profile: FaultProfile, nodes: Int, from streams: inout RandomStreams
+  ) -> FaultPlan {
+    var plan = FaultPlan()
+    plan.delayBase = streams.draw(.swarm, in: 10...500)
+    plan.delaySpread = streams.draw(.swarm, in: 0...500)
+    plan.delayJitter = streams.draw(.swarm, in: 10...500)
+    plan.flushBase = streams.draw(.swarm, in: 5...500)
+    plan.flushJitter = streams.draw(.swarm, in: 5...500)
+    guard profile != .calm else { return plan }
+
+    // One stretch of stability for the whole plan: features at wildly different rhythms rarely meet.
+    plan.drawNetwork(&streams)
+    plan.drawPartitions(&streams)
+    plan.drawProcesses(&streams, nodes: nodes, unlimited: profile == .unlimited)
+    plan.drawDisks(&streams)
+    plan.drawClocks(&streams)
+    return plan
+  }
+
+  /// Whether a feature exists in this run. Half of them do, on average.
+  private func exists(_ streams: inout RandomStreams) -> Bool {
+    streams.draw(.swarm, below: 2) == 1
+  }
+
+  /// A value of `range` with its magnitude uniform rather than the value: small and large ones alike often.
+  private func magnitude(
+    _ streams: inout RandomStreams, _ range: ClosedRange<UInt64>
+  ) -> UInt64 {
+    var doublings: UInt64 = 0
+    while range.lowerBound << (doublings + 1) <= range.upperBound { doublings += 1 }
+    let low = range.lowerBound << streams.draw(.swarm, below: doublings + 1)
+    return min(range.upperBound, low + streams.draw(.swarm, below: low))
+  }
+
+  private mutating func drawNetwork(_ streams: inout RandomStreams) {
+    if exists(&streams) { packetLoss = magnitude(&streams, 500...200_000) }
+    if exists(&streams) { packetDuplication = magnitude(&streams, 500...200_000) }
+    if exists(&streams) { packetReorder = magnitude(&streams, 1_000...300_000) }
+    reorderDelay = magnitude(&streams, 500...200_000)
+    if exists(&streams) { packetCorruption = magnitude(&streams, 200...50_000) }
+    if exists(&streams) { packetReplay = magnitude(&streams, 200...20_000) }
+    if streams.draw(.swarm, below: 4) == 3 { everythingThroughCodec = 1 }
+    if exists(&streams) { delayJitter = magnitude(&streams, 100...20_000) }
+  }
+
+  private mutating func drawPartitions(_ streams: inout RandomStreams) {
+    if exists(&streams) { partitionInterval = magnitude(&streams, 100_000...4_000_000) }
+    partitionStability = magnitude(&streams, 20_000...3_000_000)
+    // At least one shape, each of them in about half of the runs.
+    partitionShapes = streams.draw(.swarm, below: 1 << UInt64(PartitionShape.allCases.count))
+    partitionShapes |= 1 << streams.draw(.swarm, below: UInt64(PartitionShape.allCases.count))
+    if exists(&streams) { slowLinkInterval = magnitude(&streams, 100_000...4_000_000) }
+    slowLinkDelay = magnitude(&streams, 1_000...500_000)
+    slowLinkStability = magnitude(&streams, 50_000...2_000_000)
+  }
+
+  private mutating func drawProcesses(
+    _ streams: inout RandomStreams, nodes: Int, unlimited: Bool
+  ) {
+    if exists(&streams) { crashInterval = magnitude(&streams, 50_000...4_000_000) }
+    crashBetweenEffects = [500_000, 0, 900_000, 1_000_000][Int(streams.draw(.swarm, below: 4))]
+    downMinimum = magnitude(&streams, 1_000...100_000)
+    downMaximum = downMinimum + magnitude(&streams, 10_000...2_000_000)
+    if exists(&streams) { restartStorm = magnitude(&streams, 10_000...300_000) }
+    if streams.draw(.swarm, below: 4) == 3 {
+      powerFailureInterval = magnitude(&streams, 500_000...5_000_000)
+    }
+    if exists(&streams) { pauseInterval = magnitude(&streams, 100_000...4_000_000) }
+    pauseMaximum = magnitude(&streams, 10_000...2_000_000)
+    // Mostly what a quorum survives, at times one less or one more: recovery is interesting at every number.
+    let minority = UInt64((nodes - 1) / 2)
+    let choices = [minority, minority, max(1, minority), max(1, minority) - 1, minority + 1]
+    let choice = choices[Int(streams.draw(.swarm, below: UInt64(choices.count)))]
+    maximumDown = unlimited ? UInt64(nodes) : min(choice, UInt64(nodes))
+  }
+
+  private mutating func drawDisks(_ streams: inout RandomStreams) {
+    if exists(&streams) { flushSlow = magnitude(&streams, 1_000...200_000) }
+    flushSlowDelay = magnitude(&streams, 1_000...100_000)
+    if exists(&streams) { flushStall = magnitude(&streams, 100...10_000) }
+    flushStallDelay = magnitude(&streams, 100_000...3_000_000)
+    crashWrites = [2, 0, 1, 2][Int(streams.draw(.swarm, below: 4))]
+    if exists(&streams) { tornWrite = magnitude(&streams, 50_000...900_000) }
+    tornGranularity = [512, 8, 64, 4_096][Int(streams.draw(.swarm, below: 4))]
+    tornAnySubset = streams.draw(.swarm, below: 2)
+  }
+
+  private mutating func drawClocks(_ streams: inout RandomStreams) {
+    clockOffset = magnitude(&streams, 1_000...100_000_000)
+    if exists(&streams) { clockDrift = magnitude(&streams, 10...10_000) }
+    if exists(&streams) { clockStepInterval = magnitude(&streams, 200_000...5_000_000) }
+    clockStepMaximum = magnitude(&streams, 1_000...5_000_000)
+    if exists(&streams) { clockFreezeInterval = magnitude(&streams, 200_000...5_000_000) }
+    clockFreezeMaximum = magnitude(&streams, 1_000...1_000_000)
+  }
+}

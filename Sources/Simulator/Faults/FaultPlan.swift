@@ -1,0 +1,136 @@
+/// How hard a run is treated.
+public enum FaultProfile: String, CaseIterable, Sendable {
+  /// Each seed draws which faults exist and how strong, within the fault budget; safety phase, then liveness phase.
+  case swarm
+  /// No fault but small delays; the workload must finish.
+  case calm
+  /// Swarm without a budget: any number of nodes down or cut off at once. Checks safety only.
+  case unlimited
+}
+
+/// Which faults exist in one run, and how strong they are. Plain numbers, so a plan can be printed, edited and compared.
+///
+/// Chances are per million, times in microseconds, a mean interval of 0 means "never". Drawn per seed with features left
+/// out at random (swarm testing, Groce et al. 2012): a run with all faults on hides what a run with few can reach.
+public struct FaultPlan: Equatable, Sendable {
+  // Network, per packet.
+  public var delayBase: UInt64 = 50
+  public var delaySpread: UInt64 = 0
+  public var delayJitter: UInt64 = 50
+  /// Nanoseconds per kibibyte of payload.
+  public var transferTime: UInt64 = 1_000
+  public var packetLoss: UInt64 = 0
+  public var packetDuplication: UInt64 = 0
+  public var packetReorder: UInt64 = 0
+  /// Extra delay a reordered or duplicated packet can have.
+  public var reorderDelay: UInt64 = 5_000
+  public var packetCorruption: UInt64 = 0
+  public var packetReplay: UInt64 = 0
+  /// 1: every message is encoded and decoded on its way.
+  public var everythingThroughCodec: UInt64 = 0
+
+  // Partitions and slow links.
+  public var partitionInterval: UInt64 = 0
+  public var partitionStability: UInt64 = 500_000
+  /// Bits by `PartitionShape.rawValue`: the shapes that exist in this run.
+  public var partitionShapes: UInt64 = 0
+  public var slowLinkInterval: UInt64 = 0
+  public var slowLinkDelay: UInt64 = 20_000
+  public var slowLinkStability: UInt64 = 500_000
+
+  // Processes.
+  public var crashInterval: UInt64 = 0
+  /// Of the crashes: how many wait for a step and strike between its effects.
+  public var crashBetweenEffects: UInt64 = 0
+  public var downMinimum: UInt64 = 10_000
+  public var downMaximum: UInt64 = 500_000
+  public var restartStorm: UInt64 = 0
+  public var powerFailureInterval: UInt64 = 0
+  public var pauseInterval: UInt64 = 0
+  public var pauseMaximum: UInt64 = 500_000
+  /// The fault budget: processes that may be down, paused or cut off at the same time.
+  public var maximumDown: UInt64 = 0
+
+  // Disks.
+  public var flushBase: UInt64 = 20
+  public var flushJitter: UInt64 = 30
+  public var flushSlow: UInt64 = 0
+  public var flushSlowDelay: UInt64 = 10_000
+  public var flushStall: UInt64 = 0
+  public var flushStallDelay: UInt64 = 500_000
+  /// 0: all unflushed writes survive a crash; 1: an ordered prefix; 2: any subset.
+  public var crashWrites: UInt64 = 0
+  /// Of the writes not kept whole: how many are torn instead of lost.
+  public var tornWrite: UInt64 = 0
+  /// Bytes that reach the medium together.
+  public var tornGranularity: UInt64 = 512
+  /// 0: a torn write keeps a prefix of its pieces; 1: any subset.
+  public var tornAnySubset: UInt64 = 0
+
+  // Clocks.
+  public var clockOffset: UInt64 = 0
+  /// Largest rate error, parts per million either way.
+  public var clockDrift: UInt64 = 0
+  public var clockStepInterval: UInt64 = 0
+  public var clockStepMaximum: UInt64 = 1_000_000
+  public var clockFreezeInterval: UInt64 = 0
+  public var clockFreezeMaximum: UInt64 = 500_000
+
+  // Phases.
+  /// Length of the safety phase.
+  public var safetyDuration: UInt64 = 10_000_000
+  /// Progress must come within this time once a quorum is healed.
+  public var livenessBound: UInt64 = 60_000_000
+
+  /// No fault, small delays.
+  public init() {}
+
+  /// Every field with its stable name, in order.
+  static var fields: [(name: String, path: WritableKeyPath<FaultPlan, UInt64>)] {
+    [
+      ("delayBase", \.delayBase), ("delaySpread", \.delaySpread), ("delayJitter", \.delayJitter),
+      ("transferTime", \.transferTime), ("packetLoss", \.packetLoss),
+      ("packetDuplication", \.packetDuplication), ("packetReorder", \.packetReorder),
+      ("reorderDelay", \.reorderDelay), ("packetCorruption", \.packetCorruption),
+      ("packetReplay", \.packetReplay), ("everythingThroughCodec", \.everythingThroughCodec),
+      ("partitionInterval", \.partitionInterval), ("partitionStability", \.partitionStability),
+      ("partitionShapes", \.partitionShapes), ("slowLinkInterval", \.slowLinkInterval),
+      ("slowLinkDelay", \.slowLinkDelay), ("slowLinkStability", \.slowLinkStability),
+      ("crashInterval", \.crashInterval), ("crashBetweenEffects", \.crashBetweenEffects),
+      ("downMinimum", \.downMinimum), ("downMaximum", \.downMaximum),
+      ("restartStorm", \.restartStorm), ("powerFailureInterval", \.powerFailureInterval),
+      ("pauseInterval", \.pauseInterval), ("pauseMaximum", \.pauseMaximum),
+      ("maximumDown", \.maximumDown), ("flushBase", \.flushBase), ("flushJitter", \.flushJitter),
+      ("flushSlow", \.flushSlow), ("flushSlowDelay", \.flushSlowDelay),
+      ("flushStall", \.flushStall), ("flushStallDelay", \.flushStallDelay),
+      ("crashWrites", \.crashWrites), ("tornWrite", \.tornWrite),
+      ("tornGranularity", \.tornGranularity), ("tornAnySubset", \.tornAnySubset),
+      ("clockOffset", \.clockOffset), ("clockDrift", \.clockDrift),
+      ("clockStepInterval", \.clockStepInterval), ("clockStepMaximum", \.clockStepMaximum),
+      ("clockFreezeInterval", \.clockFreezeInterval), ("clockFreezeMaximum", \.clockFreezeMaximum),
+      ("safetyDuration", \.safetyDuration), ("livenessBound", \.livenessBound),
+    ]
+  }
+
+  /// Name and value of every field, ready for a report.
+  public var values: [(name: String, value: UInt64)] {
+    Self.fields.map { ($0.name, self[keyPath: $0.path]) }
+  }
+
+  /// Sets a field by its name; false when there is no such field.
+  public mutating func set(_ name: some StringProtocol, to value: UInt64) -> Bool {
+    guard let field = Self.fields.first(where: { $0.name == name }) else { return false }
+    self[keyPath: field.path] = value
+    return true
+  }
+}
+
+extension FaultPlan: CustomStringConvertible {
+  /// One line: the fields that differ from a plan without faults, as `name=value`.
+  public var description: String {
+    let quiet = FaultPlan()
+    let changed = Self.fields.filter { self[keyPath: $0.path] != quiet[keyPath: $0.path] }
+    if changed.isEmpty { return "no faults" }
+    return changed.map { "\($0.name)=\(self[keyPath: $0.path])" }.joined(separator: " ")
+  }
+}

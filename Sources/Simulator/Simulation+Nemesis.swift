@@ -1,0 +1,197 @@
+internal import Protocol
+
+/// The kinds of scheduled trouble. Each has its own rhythm in the plan.
+enum NemesisKind: UInt8, CaseIterable {
+  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze
+
+  func interval(_ plan: FaultPlan) -> UInt64 {
+    switch self {
+    case .crash: plan.crashInterval
+    case .powerFailure: plan.powerFailureInterval
+    case .pause: plan.pauseInterval
+    case .partition: plan.partitionInterval
+    case .slowLink: plan.slowLinkInterval
+    case .clockStep: plan.clockStepInterval
+    case .clockFreeze: plan.clockFreezeInterval
+    }
+  }
+
+  var stream: RandomStream {
+    switch self {
+    case .crash, .powerFailure, .pause: .process
+    case .partition, .slowLink: .partition
+    case .clockStep, .clockFreeze: .clock
+    }
+  }
+}
+
+extension Simulation {
+  mutating func scheduleNemesis(_ kind: NemesisKind) {
+    let interval = kind.interval(world.plan)
+    guard interval > 0 else { return }
+    let delay = interval / 2 + world.draw(kind.stream, below: interval + 1)
+    world.queue.push(Event(.nemesis, flags: kind.rawValue), at: world.now + delay * 1_000 + 1)
+  }
+
+  mutating func nemesis(_ event: Event) {
+    guard world.runPhase == .safety, let kind = NemesisKind(rawValue: event.flags) else { return }
+    scheduleNemesis(kind)
+    // Zeroing this one decision takes the whole fault out of a tape and leaves the rhythm of the others alone.
+    guard world.draw(kind.stream, below: 16) != 0 else { return }
+    mixHead(event)
+    world.digest.mix(UInt64(event.flags))
+    switch kind {
+    case .crash: nemesisCrash()
+    case .powerFailure: nemesisPowerFailure()
+    case .pause: nemesisPause()
+    case .partition: nemesisPartition()
+    case .slowLink: nemesisSlowLink()
+    case .clockStep: nemesisClockStep()
+    case .clockFreeze: nemesisClockFreeze()
+    }
+  }
+
+  // MARK: Budget
+
+  /// Processes that are down, paused, about to crash, or on the losing side of a partition.
+  var disturbed: NodeSet {
+    var set = world.armed
+    for n in 0..<world.nodeCount where world.states[n] != .up || world.storms[n] > 0 {
+      set.insert(NodeIndex(n))
+    }
+    for disturbance in world.disturbances { set = set.union(disturbance.victims) }
+    return set
+  }
+
+  /// Whether the fault budget leaves room for disturbing `victims` as well.
+  private func affords(_ victims: NodeSet) -> Bool {
+    UInt64(disturbed.union(victims).count) <= world.plan.maximumDown
+  }
+
+  /// A running process that the budget lets us disturb.
+  private mutating func drawVictim(_ stream: RandomStream) -> NodeIndex? {
+    let node = NodeIndex(Int(world.draw(stream, below: UInt64(world.nodeCount))))
+    guard world.states[node.index] == .up, affords([node]) else { return nil }
+    return node
+  }
+
+  // MARK: Processes
+
+  private mutating func nemesisCrash() {
+    guard let node = drawVictim(.process) else { return }
+    if world.chance(.process, perMillion: world.plan.restartStorm) {
+      world.storms[node.index] = UInt8(2 + world.draw(.process, below: 4))
+    }
+    if world.chance(.process, perMillion: world.plan.crashBetweenEffects) {
+      world.armed.insert(node)
+    } else {
+      crash(node)
+    }
+  }
+
+  /// Everything down at once. Outside the budget: what a quorum made durable must survive it.
+  private mutating func nemesisPowerFailure() {
+    world.faults.count(.powerFailed, phase: system.clusterPhase(world))
+    world.note("power failure")
+    for node in world.nodes where world.states[node.index] != .down { crash(node) }
+  }
+
+  private mutating func nemesisPause() {
+    guard let node = drawVictim(.process) else { return }
+    pause(node, forMicroseconds: 1 + world.draw(.process, below: world.plan.pauseMaximum))
+  }
+
+  // MARK: Links
+
+  private mutating func nemesisPartition() {
+    let shapes = PartitionShape.allCases.filter {
+      (world.plan.partitionShapes >> UInt64($0.rawValue)) & 1 == 1
+    }
+    guard !shapes.isEmpty, world.nodeCount > 1 else { return }
+    let shape = shapes[Int(world.draw(.partition, below: UInt64(shapes.count)))]
+    let order = drawOrder()
+    let size = 1 + Int(world.draw(.partition, below: UInt64(order.count - 1)))
+    let outward = world.draw(.partition, below: 2) == 1
+    let victims: NodeSet
+    switch shape {
+    case .split:
+      let first = order.prefix(size)
+      victims = NodeSet(first.count * 2 <= order.count ? first : order.dropFirst(size))
+    // Partial ones leave some majority connected in most sizes: they count as one process.
+    case .isolated, .oneWay, .ring, .bridge, .chained: victims = [order[0]]
+    }
+    guard affords(victims) else { return }
+    var cuts = LinkCuts.of(
+      shape, order: order, cut: size, outward: outward, endpoints: world.endpointCount)
+    if shape == .isolated || shape == .split {
+      cutClients(&cuts, from: victims)
+    }
+    let stability = world.plan.partitionStability
+    let span = stability / 2 + world.draw(.partition, below: stability + 1)
+    world.faults.count(shape.fault, phase: system.clusterPhase(world))
+    world.note("partition \(shape) \(order.map { $0.rawValue }) for \(span) us")
+    world.disturb(cuts: cuts, victims: victims, healAfter: span * 1_000)
+  }
+
+  /// Clients take sides in a partition too: with neither (0), with the victims (1), with the others (2).
+  private mutating func cutClients(_ cuts: inout LinkCuts, from victims: NodeSet) {
+    for client in world.endpoints.subtracting(world.nodes) {
+      switch world.draw(.partition, below: 3) {
+      case 1: cuts.cut(between: [client], and: world.nodes.subtracting(victims))
+      case 2: cuts.cut(between: [client], and: victims)
+      default: break
+      }
+    }
+  }
+
+  /// A permutation of the processes.
+  private mutating func drawOrder() -> [NodeIndex] {
+    var order = Array(world.nodes)
+    for i in stride(from: order.count - 1, to: 0, by: -1) {
+      order.swapAt(i, Int(world.draw(.partition, below: UInt64(i) + 1)))
+    }
+    return order
+  }
+
+  private mutating func nemesisSlowLink() {
+    let count = UInt64(world.endpointCount)
+    guard count > 1 else { return }
+    let from = world.draw(.partition, below: count)
+    let to = (from + 1 + world.draw(.partition, below: count - 1)) % count
+    let extra = world.draw(.partition, in: 1...max(1, world.plan.slowLinkDelay))
+    let stability = world.plan.slowLinkStability
+    let span = stability / 2 + world.draw(.partition, below: stability + 1)
+    let sender = NodeIndex(Int(from))
+    world.count(.linkSlowed, sender)
+    world.note("slow link to n\(to): +\(extra) us for \(span) us", sender)
+    world.disturb(
+      cuts: nil, slow: (sender, NodeIndex(Int(to)), extra * 1_000), healAfter: span * 1_000)
+  }
+
+  // MARK: Clocks
+
+  private mutating func nemesisClockStep() {
+    let node = NodeIndex(Int(world.draw(.clock, below: UInt64(world.nodeCount))))
+    let span = world.draw(.clock, in: 1...max(1, world.plan.clockStepMaximum))
+    world.count(.clockStepped, node)
+    world.note("clock steps \(span) us", node)
+    world.clocks[node.index].step(by: .microseconds(span), at: world.now)
+    world.requeueTimers(of: node)
+  }
+
+  private mutating func nemesisClockFreeze() {
+    let node = NodeIndex(Int(world.draw(.clock, below: UInt64(world.nodeCount))))
+    let span = 1 + world.draw(.clock, below: world.plan.clockFreezeMaximum)
+    guard !world.clocks[node.index].isFrozen else { return }
+    world.count(.clockFrozen, node)
+    world.note("clock stands still for \(span) us", node)
+    world.clocks[node.index].freeze(at: world.now)
+    world.queue.push(Event(.thaw, node: node), at: world.now + span * 1_000)
+  }
+
+  mutating func thaw(_ node: NodeIndex) {
+    guard world.clocks[node.index].isFrozen else { return }
+    world.clocks[node.index].thaw(at: world.now)
+    world.requeueTimers(of: node)
+  }
+}

@@ -1,0 +1,302 @@
+/// One node's disk: named files of bytes, with a cache that a crash empties.
+///
+/// Reads see every write at once. A write or a change of a name is *pending* until a flush completes that was issued
+/// after it; a crash decides for each pending change on its own whether it survived (see `crash`). What a completed flush
+/// covered is never lost. Changes of names (create, delete, rename) reach the medium in order, each whole, as in a
+/// journalling file system: a rename is atomic, and may survive while data written just before it does not.
+public struct SimulatedDisk: Sendable {
+  private struct Inode {
+    /// What reads see.
+    var visible: [UInt8] = []
+    /// What is on the medium.
+    var durable: [UInt8] = []
+    var isUsed = true
+  }
+
+  private struct Entry: Equatable {
+    var name: String
+    var inode: Int
+  }
+
+  private enum Change {
+    /// Bytes `start..<start + count` of the arena, to `offset` of the file.
+    case write(inode: Int, offset: Int, start: Int, count: Int)
+    case truncate(inode: Int, size: Int)
+    case create(name: String, inode: Int)
+    case delete(name: String)
+    case rename(from: String, to: String)
+  }
+
+  private var inodes: [Inode] = []
+  private var visibleNames: [Entry] = []
+  private var durableNames: [Entry] = []
+  private var pending: [Change] = []
+  /// The bytes of pending writes; emptied whenever nothing is pending.
+  private var arena: [UInt8] = []
+  /// How many changes were made, and how many of them are durable, since the node started.
+  private var changes: UInt64 = 0
+  private var durableChanges: UInt64 = 0
+
+  public init() {}
+
+  // MARK: Reading
+
+  public func exists(_ name: String) -> Bool { Self.inode(of: name, in: visibleNames) != nil }
+  /// Size in bytes; nil when there is no such file.
+  public func size(of name: String) -> Int? {
+    Self.inode(of: name, in: visibleNames).map { inodes[$0].visible.count }
+  }
+  /// Names of all files, in the order they came to be.
+  public var names: [String] { visibleNames.map { $0.name } }
+
+  /// The whole file; nil when there is none.
+  public func contents(of name: String) -> [UInt8]? {
+    Self.inode(of: name, in: visibleNames).map { inodes[$0].visible }
+  }
+
+  /// What a crash that loses everything pending would leave of the file; for checkers and tests.
+  public func durableContents(of name: String) -> [UInt8]? {
+    Self.inode(of: name, in: durableNames).map { inodes[$0].durable }
+  }
+
+  /// Calls `body` with the bytes of the file (none when it does not exist), without copying them.
+  public func withContents<R>(of name: String, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows
+    -> R
+  {
+    guard let inode = Self.inode(of: name, in: visibleNames) else {
+      return try body(UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+    return try inodes[inode].visible.withUnsafeBytes(body)
+  }
+
+  // MARK: Writing
+
+  /// Writes at `offset`, creating the file and filling a gap with zeros where needed.
+  public mutating func write(_ name: String, at offset: Int, _ bytes: UnsafeRawBufferPointer) {
+    let inode = openOrCreate(name)
+    record(.write(inode: inode, offset: offset, start: arena.count, count: bytes.count))
+    arena.append(contentsOf: bytes)
+    Self.overlay(&inodes[inode].visible, at: offset, bytes)
+  }
+
+  /// Writes at the end; answers the offset at which the bytes begin.
+  @discardableResult
+  public mutating func append(_ name: String, _ bytes: UnsafeRawBufferPointer) -> Int {
+    let inode = openOrCreate(name)
+    let offset = inodes[inode].visible.count
+    record(.write(inode: inode, offset: offset, start: arena.count, count: bytes.count))
+    arena.append(contentsOf: bytes)
+    inodes[inode].visible.append(contentsOf: bytes)
+    return offset
+  }
+
+  /// Cuts the file to `size`, or extends it with zeros.
+  public mutating func truncate(_ name: String, to size: Int) {
+    let inode = openOrCreate(name)
+    Self.resize(&inodes[inode].visible, to: size)
+    record(.truncate(inode: inode, size: size))
+  }
+
+  public mutating func delete(_ name: String) {
+    guard Self.remove(name, from: &visibleNames) != nil else { return }
+    record(.delete(name: name))
+  }
+
+  /// Gives the file another name, replacing what had it, in one step.
+  public mutating func rename(_ name: String, to other: String) {
+    guard name != other, Self.rename(name, to: other, in: &visibleNames) else { return }
+    record(.rename(from: name, to: other))
+  }
+
+  // MARK: Flushing
+
+  /// The changes a flush issued now covers; hand it to `complete`.
+  var mark: UInt64 { changes }
+  /// Whether anything would be at risk in a crash.
+  public var hasUnflushed: Bool { durableChanges < changes }
+
+  /// A flush that covers all changes up to `mark` has completed.
+  mutating func complete(upTo mark: UInt64) {
+    guard mark > durableChanges else { return }
+    let count = Int(mark - durableChanges)
+    for change in pending.prefix(count) { applyDurably(change) }
+    durableChanges = mark
+    if count == pending.count {
+      pending.removeAll(keepingCapacity: true)
+      arena.removeAll(keepingCapacity: true)
+    } else {
+      pending.removeFirst(count)
+    }
+    collect()
+  }
+
+  // MARK: Crashing
+
+  struct CrashOutcome {
+    var lost: UInt64 = 0
+    var torn: UInt64 = 0
+  }
+
+  /// Decides what of the pending changes survived, and forgets the rest. Draw 0 keeps a change.
+  mutating func crash(_ plan: FaultPlan, _ streams: inout RandomStreams) -> CrashOutcome {
+    var outcome = CrashOutcome()
+    // A prefix loses its tail and nothing else; the write at the edge may be torn.
+    var dropping = false
+    var droppingNames = false
+    for change in pending {
+      guard plan.crashWrites != 0 else {
+        applyDurably(change)
+        continue
+      }
+      switch change {
+      case .write(let inode, let offset, let start, let count):
+        if dropping {
+          outcome.lost += 1
+          continue
+        }
+        if streams.draw(.disk, below: 3) < 2 && (plan.crashWrites == 2 || count == 0) {
+          applyDurably(change)
+        } else if plan.crashWrites == 1 && streams.draw(.disk, below: 8) < 7 {
+          applyDurably(change)
+        } else {
+          let kept = tear(inode, offset, start, count, plan, &streams)
+          if kept == 0 { outcome.lost += 1 } else { outcome.torn += 1 }
+          dropping = plan.crashWrites == 1
+          droppingNames = dropping
+        }
+      case .truncate, .create, .delete, .rename:
+        // In order: what follows a lost change of names is lost as well.
+        if !droppingNames && streams.draw(.disk, below: 4) == 3 { droppingNames = true }
+        if droppingNames { outcome.lost += 1 } else { applyDurably(change) }
+      }
+    }
+    forgetCache()
+    return outcome
+  }
+
+  /// Applies some pieces of a write that did not survive whole; answers how many bytes made it.
+  private mutating func tear(
+    _ inode: Int, _ offset: Int, _ start: Int, _ count: Int, _ plan: FaultPlan,
+    _ streams: inout RandomStreams
+  ) -> Int {
+    guard count > 0, streams.chance(.disk, perMillion: plan.tornWrite) else { return 0 }
+    // Pieces are aligned in the file, not in the write.
+    let piece = Int(plan.tornGranularity)
+    let pieces = (offset + count - 1) / piece - offset / piece + 1
+    let prefix = Int(streams.draw(.disk, below: UInt64(pieces)))
+    var kept = 0
+    for index in 0..<pieces {
+      let survives =
+        plan.tornAnySubset == 1 ? streams.draw(.disk, below: 2) == 0 : index < prefix
+      guard survives else { continue }
+      let from = max(offset, (offset / piece + index) * piece)
+      let to = min(offset + count, (offset / piece + index + 1) * piece)
+      applyDurably(
+        .write(inode: inode, offset: from, start: start + from - offset, count: to - from))
+      kept += to - from
+    }
+    return kept
+  }
+
+  private mutating func forgetCache() {
+    pending.removeAll(keepingCapacity: true)
+    arena.removeAll(keepingCapacity: true)
+    durableChanges = changes
+    visibleNames = durableNames
+    collect()
+    for index in inodes.indices where inodes[index].isUsed {
+      inodes[index].visible = inodes[index].durable
+    }
+  }
+
+  // MARK: The medium
+
+  private mutating func applyDurably(_ change: Change) {
+    switch change {
+    case .write(let inode, let offset, let start, let count):
+      arena.withUnsafeBytes {
+        Self.overlay(
+          &inodes[inode].durable, at: offset, UnsafeRawBufferPointer(rebasing: $0[start..<start + count]))
+      }
+    case .truncate(let inode, let size):
+      Self.resize(&inodes[inode].durable, to: size)
+    case .create(let name, let inode):
+      Self.remove(name, from: &durableNames)
+      durableNames.append(Entry(name: name, inode: inode))
+    case .delete(let name):
+      Self.remove(name, from: &durableNames)
+    case .rename(let name, let other):
+      _ = Self.rename(name, to: other, in: &durableNames)
+    }
+  }
+
+  private mutating func record(_ change: Change) {
+    pending.append(change)
+    changes &+= 1
+  }
+
+  private mutating func openOrCreate(_ name: String) -> Int {
+    if let inode = Self.inode(of: name, in: visibleNames) { return inode }
+    let inode: Int
+    if let unused = inodes.firstIndex(where: { !$0.isUsed }) {
+      inode = unused
+      inodes[unused] = Inode()
+    } else {
+      inode = inodes.count
+      inodes.append(Inode())
+    }
+    visibleNames.append(Entry(name: name, inode: inode))
+    record(.create(name: name, inode: inode))
+    return inode
+  }
+
+  /// Frees inodes that no name leads to. Only while nothing is pending: a pending change may still name one.
+  private mutating func collect() {
+    guard pending.isEmpty, visibleNames.count < inodes.count else { return }
+    for index in inodes.indices where inodes[index].isUsed {
+      if !visibleNames.contains(where: { $0.inode == index }) {
+        inodes[index] = Inode(isUsed: false)
+      }
+    }
+  }
+
+  private static func inode(of name: String, in names: [Entry]) -> Int? {
+    for entry in names where entry.name == name { return entry.inode }
+    return nil
+  }
+
+  @discardableResult
+  private static func remove(_ name: String, from names: inout [Entry]) -> Int? {
+    guard let index = names.firstIndex(where: { $0.name == name }) else { return nil }
+    return names.remove(at: index).inode
+  }
+
+  private static func rename(_ name: String, to other: String, in names: inout [Entry]) -> Bool {
+    guard inode(of: name, in: names) != nil else { return false }
+    remove(other, from: &names)
+    for index in names.indices where names[index].name == name { names[index].name = other }
+    return true
+  }
+
+  private static func overlay(
+    _ bytes: inout [UInt8], at offset: Int, _ new: UnsafeRawBufferPointer
+  ) {
+    let end = offset + new.count
+    if offset == bytes.count {
+      bytes.append(contentsOf: new)
+      return
+    }
+    if bytes.count < end { resize(&bytes, to: end) }
+    bytes.withUnsafeMutableBytes {
+      UnsafeMutableRawBufferPointer(rebasing: $0[offset..<end]).copyMemory(from: new)
+    }
+  }
+
+  private static func resize(_ bytes: inout [UInt8], to size: Int) {
+    if size < bytes.count {
+      bytes.removeLast(bytes.count - size)
+    } else if size > bytes.count {
+      bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
+    }
+  }
+}

@@ -1,0 +1,132 @@
+internal import Protocol
+
+/// Flushes of one disk on their way. They complete in the order they were issued.
+struct FlushQueue: Sendable {
+  struct Flush: Sendable {
+    var ticket: UInt64
+    var mark: UInt64
+  }
+  var inFlight: [Flush] = []
+  var nextTicket: UInt64 = 1
+  var lastCompletion: UInt64 = 0
+}
+
+extension World {
+  /// The node's disk, for reading. Writes go through the methods below.
+  public func disk(_ node: NodeIndex) -> SimulatedDisk { disks[node.index] }
+
+  /// The bytes of a file; nil when there is none.
+  public func read(_ node: NodeIndex, file: String) -> [UInt8]? {
+    disks[node.index].contents(of: file)
+  }
+
+  /// `count` bytes at `offset`; fewer at the end of the file.
+  public func read(_ node: NodeIndex, file: String, at offset: Int, count: Int) -> [UInt8] {
+    disks[node.index].withContents(of: file) { bytes in
+      let start = min(max(0, offset), bytes.count)
+      return [UInt8](bytes[start..<min(bytes.count, start + max(0, count))])
+    }
+  }
+
+  /// Size in bytes; nil when there is no such file.
+  public func size(_ node: NodeIndex, file: String) -> Int? { disks[node.index].size(of: file) }
+
+  /// Overwrites at `offset`, extending the file where needed.
+  public mutating func write(_ node: NodeIndex, file: String, at offset: Int, _ bytes: [UInt8]) {
+    bytes.withUnsafeBytes { write(node, file: file, at: offset, $0) }
+  }
+  public mutating func write(
+    _ node: NodeIndex, file: String, at offset: Int, _ bytes: UnsafeRawBufferPointer
+  ) {
+    assertMayAct(node)
+    disks[node.index].write(file, at: offset, bytes)
+  }
+
+  /// Writes at the end; answers where the bytes begin.
+  @discardableResult
+  public mutating func append(_ node: NodeIndex, file: String, _ bytes: [UInt8]) -> Int {
+    bytes.withUnsafeBytes { append(node, file: file, $0) }
+  }
+  @discardableResult
+  public mutating func append(
+    _ node: NodeIndex, file: String, _ bytes: UnsafeRawBufferPointer
+  ) -> Int {
+    assertMayAct(node)
+    return disks[node.index].append(file, bytes)
+  }
+
+  /// Cuts or zero-extends a file. Durable at the next flush, like all changes.
+  public mutating func truncate(_ node: NodeIndex, file: String, to size: Int) {
+    assertMayAct(node)
+    disks[node.index].truncate(file, to: size)
+  }
+  public mutating func delete(_ node: NodeIndex, file: String) {
+    assertMayAct(node)
+    disks[node.index].delete(file)
+  }
+  /// Atomic, replacing what had the name.
+  public mutating func rename(_ node: NodeIndex, file: String, to other: String) {
+    assertMayAct(node)
+    disks[node.index].rename(file, to: other)
+  }
+
+  /// Makes everything written so far durable; `.diskCompleted(ticket)` comes when it is.
+  public mutating func flush(_ node: NodeIndex) -> UInt64 {
+    assertMayAct(node)
+    let n = node.index
+    var latency = (plan.flushBase + streams.draw(.disk, below: plan.flushJitter + 1)) * 1_000
+    if !core.contains(node) {
+      if streams.chance(.disk, perMillion: plan.flushSlow) {
+        latency += streams.draw(.disk, in: 0...plan.flushSlowDelay) * 1_000
+        count(.flushSlow, node)
+      }
+      if streams.chance(.disk, perMillion: plan.flushStall) {
+        latency += streams.draw(.disk, in: 0...plan.flushStallDelay) * 1_000
+        count(.flushStalled, node)
+      }
+    }
+    let ticket = diskQueues[n].nextTicket
+    diskQueues[n].nextTicket = ticket + 1
+    let time = max(now &+ latency, diskQueues[n].lastCompletion)
+    diskQueues[n].lastCompletion = time
+    diskQueues[n].inFlight.append(.init(ticket: ticket, mark: disks[n].mark))
+    queue.push(
+      Event(.diskCompleted, node: node, word: ticket, generation: boots[n]), at: time)
+    return ticket
+  }
+
+  /// The device has finished a flush: durable from here on, whether or not the process gets to hear of it.
+  mutating func completeFlush(_ event: Event) -> Bool {
+    let n = event.node.index
+    // A flush pulled forward by `unstall` leaves a stale event behind.
+    guard boots[n] == event.generation, states[n] != .down,
+      let first = diskQueues[n].inFlight.first, first.ticket == event.word
+    else { return false }
+    diskQueues[n].inFlight.removeFirst()
+    disks[n].complete(upTo: first.mark)
+    return true
+  }
+
+  /// Power is gone: in-flight flushes never completed, and the disk decides what survived.
+  mutating func crashDisk(_ node: NodeIndex) {
+    let n = node.index
+    if !diskQueues[n].inFlight.isEmpty { count(.crashDuringFlush, node) }
+    diskQueues[n].inFlight.removeAll(keepingCapacity: true)
+    diskQueues[n].lastCompletion = 0
+    let outcome = disks[n].crash(plan, &streams)
+    count(.writeLost, node, by: outcome.lost)
+    count(.writeTorn, node, by: outcome.torn)
+  }
+
+  /// Flushes of a healed disk that still hang complete within the usual latency.
+  mutating func unstall(_ node: NodeIndex) {
+    let n = node.index
+    let time = now + (plan.flushBase + plan.flushJitter) * 1_000
+    guard diskQueues[n].lastCompletion > time else { return }
+    diskQueues[n].lastCompletion = time
+    for flush in diskQueues[n].inFlight {
+      queue.push(
+        Event(.diskCompleted, node: node, word: flush.ticket, generation: boots[n]), at: time)
+    }
+  }
+}

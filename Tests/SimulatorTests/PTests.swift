@@ -1,2 +1,0 @@
-import Testing
-@Suite struct PlaceholderTests { @Test func sums() { #expect(1 + 1 == 2) } }

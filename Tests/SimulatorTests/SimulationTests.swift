@@ -1,0 +1,37 @@
+import Simulator
+import Testing
+
+@Suite struct SimulationTests {
+  private func run(_ seed: UInt64, _ profile: FaultProfile = .swarm) -> RunResult<Chatter.Report> {
+    var simulation = Chatter.simulation(
+      seed: seed, SimulationConfiguration(nodes: 5, clients: 2, profile: profile))
+    return simulation.run()
+  }
+
+  @Test(arguments: FaultProfile.allCases)
+  func correctTenantPasses(_ profile: FaultProfile) {
+    for seed in UInt64(0)..<60 {
+      let result = run(seed, profile)
+      #expect(
+        result.outcome == .passed, "seed \(seed): \(String(describing: result.violation)) \(result.plan)")
+    }
+  }
+
+  @Test func sameSeedSameDigestWhateverRanBetween() {
+    let first = (UInt64(0)..<20).map { run($0) }
+    for seed in UInt64(500)..<520 { _ = run(seed, .unlimited) }
+    for result in first {
+      let again = run(result.seed)
+      #expect(again.digest == result.digest)
+      #expect(again.report == result.report)
+      #expect(again.faults == result.faults)
+    }
+    #expect(Set(first.map { $0.digest.value }).count == first.count)
+  }
+
+  @Test func everyFaultHappensInTheSwarm() {
+    var table = FaultTable(phaseNames: Chatter.phaseNames)
+    for seed in UInt64(0)..<200 { table.add(run(seed).faults) }
+    for kind in FaultKind.allCases { #expect(table[kind] > 0, "\(kind.name) never happened") }
+  }
+}

@@ -1,0 +1,159 @@
+import Foundation
+import Testing
+
+/// The scripts whose verdict a build relies on, fed with input on which they must fail too.
+@Suite struct ScriptTests {
+  struct Result {
+    let status: Int32
+    let output: String
+    let errors: String
+  }
+
+  /// Runs a script of the repository in a folder of its own that holds `files`; `@FOLDER@` in their text
+  /// becomes its path. With `onPath`, that folder stands first on the PATH and its files are executable.
+  func run(
+    _ script: String, _ arguments: [String], files: [String: String], onPath: Bool = false
+  )
+    throws -> Result
+  {
+    var root = URL(fileURLWithPath: #filePath)
+    for _ in 0..<3 { root.deleteLastPathComponent() }
+    let folder = FileManager.default.temporaryDirectory.resolvingSymlinksInPath()
+      .appendingPathComponent("rsl-script-test-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    for (path, text) in files {
+      let file = folder.appendingPathComponent(path)
+      try FileManager.default.createDirectory(
+        at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try Data(text.replacingOccurrences(of: "@FOLDER@", with: folder.path).utf8).write(to: file)
+      if onPath {
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+      }
+    }
+    // The output is short, so that neither pipe fills before the process ends.
+    let (output, errors) = (Pipe(), Pipe())
+    let process = Process()
+    process.executableURL = root.appendingPathComponent("scripts").appendingPathComponent(script)
+    process.arguments = arguments
+    process.currentDirectoryURL = folder
+    if onPath {
+      var environment = ProcessInfo.processInfo.environment
+      environment["PATH"] = folder.path + ":" + (environment["PATH"] ?? "/usr/bin:/bin")
+      process.environment = environment
+    }
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    process.waitUntilExit()
+    func text(_ pipe: Pipe) -> String {
+      String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    }
+    return Result(status: process.terminationStatus, output: text(output), errors: text(errors))
+  }
+
+  static let log = """
+    ✔ Test case passing 1 argument x → 1 (Swift.Int) to many(x:) passed after 0.001 seconds.
+    ✔ Test many(x:) with 5 test cases passed after 0.001 seconds.
+    noise without a newline ✔ Test "has a name" passed after 0.001 seconds.
+    ✔ Test one() passed after 0.001 seconds with 1 known issue.
+    ✘ Test pairs(x:y:) with 1 test case failed after 0.001 seconds with 1 issue.
+    ➜ Test off() skipped: "elsewhere"
+    ✔ Suite Some passed after 0.002 seconds.
+
+    """
+  static let closing = "✘ Test run with 5 tests in 1 suite failed after 0.003 seconds with 1 issue."
+
+  @Test func countsFunctionsArgumentsAndScenarioBlocks() throws {
+    let result = try run(
+      "count-cases", ["log", "scenarios"],
+      files: [
+        "log": Self.log + Self.closing + "\n",
+        "scenarios/a.txt": "run\n----\nok\n\nstop\n----\nok\n",
+        "scenarios/deep/b.txt": "run\n----\nok ---- ok\n",
+        "scenarios/README.md": "----\n",
+      ])
+    #expect(result.status == 0)
+    #expect(result.errors.isEmpty)
+    #expect(
+      result.output == """
+        Test cases: 11
+               2  test functions without arguments
+               6  arguments of 2 parameterised functions
+               3  expectation blocks in 2 scenario files
+               1  skipped, not counted
+        \(Self.closing)
+
+        """)
+  }
+
+  @Test func saysWhenTheLogIsIncomplete() throws {
+    let lines = Self.log.split(separator: "\n").dropFirst(2).joined(separator: "\n")
+    let result = try run(
+      "count-cases", ["log", "none"], files: ["log": lines + "\n" + Self.closing + "\n"])
+    #expect(result.errors == "count-cases: 4 of 5 test functions found in the log\n")
+  }
+
+  @Test(arguments: [["log", "none"], ["gone"], []])
+  func refusesALogWithoutAFinishedRun(_ arguments: [String]) throws {
+    let result = try run("count-cases", arguments, files: ["log": Self.log])
+    #expect(result.status == 1)
+    #expect(!result.errors.isEmpty)
+  }
+
+  /// Runs `scripts/coverage` on a report in llvm-cov's form.
+  private func coverage(_ arguments: [String], covered: Int, of count: Int) throws -> Result {
+    let report = """
+      {"data": [{"files": [{"filename": "@FOLDER@/Sources/A/One.swift",
+        "summary": {"lines": {"covered": \(covered), "count": \(count)}}}]}]}
+      """
+    return try run(
+      "coverage", arguments, files: ["report.json": report, "Sources/A/One.swift": ""])
+  }
+
+  @Test(arguments: [(90, "90", 0), (89, "90", 1), (100, "100", 0), (0, "0", 0)])
+  func coverageFailsBelowItsFloor(_ covered: Int, _ floor: String, _ status: Int32) throws {
+    let result = try coverage(["report.json", floor, "Sources/A"], covered: covered, of: 100)
+    #expect(result.status == status, "\(result.output)\(result.errors)")
+    #expect(result.output.contains("\(covered).00 %"))
+  }
+
+  @Test(arguments: [
+    ["report.json", "90", "Sources/Renamed"], ["report.json", "high", "Sources/A"],
+    ["gone.json", "90", "Sources/A"], ["Sources/A/One.swift", "90", "Sources/A"], ["report.json"],
+  ])
+  func coverageRefusesUnusableInput(_ arguments: [String]) throws {
+    let result = try coverage(arguments, covered: 100, of: 100)
+    #expect(result.status == 1)
+    #expect(result.errors.hasPrefix("coverage: "))
+    #expect(!result.errors.contains("Traceback"))
+  }
+
+  @Test(arguments: [
+    ("Swift version 6.1.2 (swift-6.1.2-RELEASE)", "Swift 6.1 is too old"),
+    ("Swift version 5.10 (swift-5.10-RELEASE)", "Swift 5.10 is too old"),
+    ("Apple Swift version 4.2", "Swift 4.2 is too old"),
+    ("nothing of the kind", "does not name a version"),
+  ])
+  func bootstrapRefusesAnUnfitToolchain(_ version: String, _ message: String) throws {
+    let compiler = "#!/bin/sh\necho '\(version)'\n"
+    let result = try run("bootstrap", ["--check"], files: ["swiftc": compiler], onPath: true)
+    #expect(result.status == 1)
+    #expect(result.errors.contains(message) && result.errors.contains("swift.org/install"))
+  }
+
+  @Test(arguments: ["6.2", "6.2.1", "6.10", "7.0-dev"])
+  func bootstrapAcceptsANewerToolchain(_ version: String) throws {
+    let compiler = "#!/bin/sh\necho 'Swift version \(version) (swift-\(version)-RELEASE)'\n"
+    let result = try run("bootstrap", ["--check"], files: ["swiftc": compiler], onPath: true)
+    // Packages may be missing where the tests run; the toolchain must not be what is wrong.
+    #expect(result.status == 0 || result.errors.hasPrefix("bootstrap: missing: "))
+  }
+
+  @Test(arguments: ["--nonsense", "check"])
+  func bootstrapRefusesUnknownArguments(_ argument: String) throws {
+    let result = try run("bootstrap", [argument], files: [:])
+    #expect(result.status == 1)
+    #expect(result.errors.contains("unknown argument '\(argument)'"))
+  }
+}
