@@ -33,7 +33,7 @@ import Testing
     }
     for rejection in [
       .notLeader(leader: nil), .notLeader(leader: ReplicaID(0)), .notLeader(leader: ReplicaID(.max)),
-      .overloaded, .transferring(to: ReplicaID(4)), .recovering, .tooLarge(limit: 1 << 20),
+      .overloaded, .transferring(to: ReplicaID(4)), .tooLarge(limit: 1 << 20),
       .notApplied(appliedUpTo: Slot(5)), .leasesDisabled,
     ] as [Rejection] {
       add("\(rejection)", .response(id, .rejected(rejection))) {
