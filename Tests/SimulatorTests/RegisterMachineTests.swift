@@ -107,7 +107,9 @@ import Testing
 
   @Test func restoreRefusesMissingAndSurplusRegisters() {
     let header = withUnsafeBytes(of: (UInt64(4).littleEndian, UInt64(9).littleEndian)) { Array($0) }
-    for (pieces, isWhole) in [([32], true), ([16, 16], true), ([16], false), ([40], false), ([31], false)] {
+    for (pieces, isWhole) in [
+      ([32], true), ([16, 16], true), ([16], false), ([40], false), ([31], false),
+    ] {
       var machine = RegisterMachine(registers: 4)
       machine.beginRestore()
       var failed = false
@@ -134,7 +136,9 @@ import Testing
       return app.machine.digest
     }
     let a = try digest([Request(.put, key: 1, argument: 5), Request(.put, key: 2, argument: 6)])
-    let b = try digest([Request(.put, key: 2, argument: 6), Request(.fetchAndAdd, key: 1, argument: 5)])
+    let b = try digest([
+      Request(.put, key: 2, argument: 6), Request(.fetchAndAdd, key: 1, argument: 5),
+    ])
     let c = try digest([Request(.put, key: 1, argument: 6), Request(.put, key: 2, argument: 5)])
     #expect(a == b)
     #expect(a != c)

@@ -1,4 +1,5 @@
 import Protocol
+import Testing
 
 /// Remembers every command it was given, with its slot; answers with how many there were and the command itself.
 struct LogMachine: StateMachine, Hashable, Sendable {
@@ -94,6 +95,7 @@ extension Application {
     let batch = Array(commands.joined())
     var replies = ReplyBuffer()
     try apply(appliedUpTo.next, batch.span.bytes, into: &replies)
+    #expect(contracts.violation == nil)
     return replies.replies.map {
       Answer(outcome: $0.outcome, reply: Array(replies.bytes[$0.bytes]))
     }

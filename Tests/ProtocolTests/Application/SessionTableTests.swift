@@ -180,7 +180,9 @@ import Testing
     let fits = operation(session, 1, "12345678")
     let long = operation(session, 2, "123456789")
     #expect(app.applyOne(fits).reply == logReply(1, "12345678"))
-    #expect(app.applyOne(long) == Answer(outcome: .applied(slot: Slot(3)), reply: logReply(2, "123456789")))
+    #expect(
+      app.applyOne(long)
+        == Answer(outcome: .applied(slot: Slot(3)), reply: logReply(2, "123456789")))
     #expect(app.applyOne(fits).reply == logReply(1, "12345678"))
     #expect(app.applyOne(long) == Answer(outcome: .forgotten, reply: []))
     #expect(app.machine.applied.count == 2)

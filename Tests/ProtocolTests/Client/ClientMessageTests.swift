@@ -32,7 +32,8 @@ import Testing
         id, appliedUpTo: Slot(77), reply: reply.span.bytes, into: &$0)
     }
     for rejection in [
-      .notLeader(leader: nil), .notLeader(leader: ReplicaID(0)), .notLeader(leader: ReplicaID(.max)),
+      .notLeader(leader: nil), .notLeader(leader: ReplicaID(0)),
+      .notLeader(leader: ReplicaID(.max)),
       .overloaded, .transferring(to: ReplicaID(4)), .tooLarge(limit: 1 << 20),
       .notApplied(appliedUpTo: Slot(5)), .leasesDisabled,
     ] as [Rejection] {

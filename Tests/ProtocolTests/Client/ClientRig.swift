@@ -40,6 +40,7 @@ struct ClientRig {
   mutating func step(_ event: ClientEvent, _ bytes: [UInt8] = []) {
     var effects = ClientEffects()
     client.step(event, bytes: bytes.span.bytes, now: now, into: &effects)
+    #expect(client.contracts.violation == nil)
     for effect in effects.effects {
       switch effect {
       case .send(let to, let range):

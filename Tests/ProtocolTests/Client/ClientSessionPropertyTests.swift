@@ -183,7 +183,9 @@ private struct LossyWorld {
   mutating func run(for span: TimeSpan) {
     let end = now + span
     while true {
-      let first = events.indices.min { (events[$0].at, events[$0].order) < (events[$1].at, events[$1].order) }
+      let first = events.indices.min {
+        (events[$0].at, events[$0].order) < (events[$1].at, events[$1].order)
+      }
       let at = min(first.map { events[$0].at } ?? .never, deadline)
       guard at <= end else { break }
       now = max(now, at)
@@ -213,6 +215,8 @@ private struct LossyWorld {
 @Suite struct ClientSessionPropertyTests {
   private static func judge(_ world: LossyWorld) {
     #expect(world.faults.isEmpty)
+    #expect(world.client.contracts.violation == nil)
+    #expect(world.app.contracts.violation == nil)
     #expect(world.results.count == Int(world.submitted), "every request ends")
     #expect(world.client.outstanding == 0)
     var applied: [UInt64: Slot] = [:]
