@@ -38,6 +38,8 @@ public struct SessionTable: Sendable {
     /// Neighbours in the order of last use, -1 at the ends.
     var older: Int32 = -1
     var newer: Int32 = -1
+    /// What this session adds to the table's digest, as of the last `settle`.
+    var digest: UInt64 = 0
   }
 
   struct Reply: Sendable {
@@ -101,6 +103,15 @@ public struct SessionTable: Sendable {
     }
     guard let place = byID[command.session.rawValue] else { return .answer(.expired) }
     touch(place, stamp)
+    let admission = judge(command, place, slot, &contracts)
+    if case .apply = admission { return admission }  // `record` will settle.
+    settle(place)
+    return admission
+  }
+
+  private mutating func judge(
+    _ command: Command, _ place: Int, _ slot: Slot, _ contracts: inout ContractRecorder
+  ) -> Admission {
     let sequence = command.sequence.rawValue
     let last = sessions[place].last
     guard sequence <= last &+ 1 else {
@@ -138,9 +149,9 @@ public struct SessionTable: Sendable {
       reply.withUnsafeBytes { replies[ring].bytes.append(contentsOf: $0) }
     }
     replies[ring].digest = Self.digest(of: replies[ring], session: sessions[place].id, sequence)
-    digest = digest &- Self.digest(of: sessions[place])
+    digest = digest &+ replies[ring].digest
     sessions[place].last = sequence
-    digest = digest &+ Self.digest(of: sessions[place]) &+ replies[ring].digest
+    settle(place)
     let (last, kept) = (sessions[place].last, sessions[place].last &- sessions[place].floor)
     contracts.ensure(.recordPostSequenceAdvancesByOne, last == old &+ 1)
     contracts.ensure(.recordPostRepliesBounded, kept <= ceiling)
@@ -154,6 +165,7 @@ public struct SessionTable: Sendable {
       // nobody waits for, or another client with the same nonce, who must not be let in.
       guard sessions[place].last == 0 else { return .expired }
       touch(place, stamp)
+      settle(place)
       return .registered(SessionID(sessions[place].id))
     }
     let session = Session(id: stamp, nonce: nonce, lastUse: stamp)
@@ -173,7 +185,7 @@ public struct SessionTable: Sendable {
     contracts.ensure(.registerPostSessionsBounded, count <= most)
     byID.insert(stamp, place)
     byNonce.insert(nonce, place)
-    digest = digest &+ Self.digest(of: session)
+    settle(place)
     return .registered(SessionID(stamp))
   }
 
@@ -184,7 +196,7 @@ public struct SessionTable: Sendable {
     let (use, next) = (sessions[place].lastUse, Int(sessions[place].newer))
     let nextUse = next < 0 ? UInt64.max : sessions[next].lastUse
     contracts.ensure(.registerPostEvictsTheOldestUse, use < nextUse)
-    digest = digest &- Self.digest(of: sessions[place])
+    digest = digest &- sessions[place].digest
     unlink(place)
     byID.remove(sessions[place].id)
     byNonce.remove(sessions[place].nonce)
@@ -198,7 +210,6 @@ public struct SessionTable: Sendable {
   ) {
     let floor = sessions[place].floor
     guard sequence > floor else { return }
-    digest = digest &- Self.digest(of: sessions[place])
     var s = floor
     while s < min(sequence, sessions[place].last) {
       s &+= 1
@@ -209,16 +220,20 @@ public struct SessionTable: Sendable {
       replies[ring].digest = 0
     }
     sessions[place].floor = s
-    digest = digest &+ Self.digest(of: sessions[place])
     let last = sessions[place].last
     contracts.ensure(.forgetPostFloorNeverRegresses, s >= floor && s <= last)
   }
 
+  /// Brings the table's digest up to date with this session's fields; once for each command, at its end.
+  private mutating func settle(_ place: Int) {
+    let new = Self.digest(of: sessions[place])
+    digest = digest &- sessions[place].digest &+ new
+    sessions[place].digest = new
+  }
+
   /// Makes this session the most recently used.
   private mutating func touch(_ place: Int, _ stamp: UInt64) {
-    digest = digest &- Self.digest(of: sessions[place])
     sessions[place].lastUse = stamp
-    digest = digest &+ Self.digest(of: sessions[place])
     guard newest != Int32(place) else { return }
     unlink(place)
     linkNewest(place)
@@ -255,7 +270,7 @@ public struct SessionTable: Sendable {
     linkNewest(place)
     byID.insert(session.id, place)
     byNonce.insert(session.nonce, place)
-    digest = digest &+ Self.digest(of: session)
+    settle(place)
     var sequence = session.floor
     for var reply in kept {
       sequence &+= 1
