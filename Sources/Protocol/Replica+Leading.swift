@@ -73,7 +73,8 @@ extension Replica {
         }
       }
     }
-    if batcher.hasOpen && options.batchDelay > .zero {
+    // A batch that is ripe waits for the pipeline, which pumps by itself when it has room.
+    if batcher.hasOpen && batcher.openSince + options.batchDelay > now {
       deadlines[.batch] = batcher.openSince + options.batchDelay
     }
   }

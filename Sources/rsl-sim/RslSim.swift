@@ -8,6 +8,7 @@ struct RslSim: ParsableCommand {
   @Option var from: UInt64 = 1
   @Option var to: UInt64 = 20
   @Option var profile: String = "swarm"
+  @Option var limit: UInt64 = 1_000_000
   @Flag var trace = false
 
   func run() {
@@ -17,7 +18,9 @@ struct RslSim: ParsableCommand {
       var options = PaxosOptions()
       options.profile = FaultProfile(rawValue: profile)!
       if trace { options.trace = TraceOptions(full: true) }
-      let result = PaxosSimulation.run(seed: seed, options)
+      var sim = PaxosSimulation.make(seed: seed, options)
+      while sim.events < limit, sim.advance() {}
+      let result = sim.result
       steps += result.report.protocolSteps
       if result.outcome != .passed {
         failures[result.violation?.checker ?? "?", default: 0] += 1

@@ -46,14 +46,15 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   public func phase(of node: NodeIndex) -> Int {
     guard node.index < nodes.count else { return 7 }
-    guard let replica = nodes[node.index].replica else { return 0 }
-    switch replica.role {
+    // In place, without a copy of the replica: this is asked after every step.
+    switch nodes[node.index].replica?.role {
+    case nil: return 0
     case .preCandidate, .candidate: return 2
     case .recoveringLeader: return 3
     case .leader: return 4
     case .follower:
-      if replica.isInstallingSnapshot { return 6 }
-      return replica.isCatchingUp ? 5 : 1
+      if nodes[node.index].replica!.isInstallingSnapshot { return 6 }
+      return nodes[node.index].replica!.isCatchingUp ? 5 : 1
     }
   }
 
