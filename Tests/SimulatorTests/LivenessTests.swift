@@ -78,6 +78,11 @@ import Testing
     for a in world.core {
       for b in world.core { #expect(world.isReachable(from: a, to: b)) }
     }
+    for node in world.nodes {
+      #expect(
+        world.isReachable(from: NodeIndex(5), to: node)
+          && world.isReachable(from: node, to: NodeIndex(5)))
+    }
     let states = rest.map { world.states[$0.index] }
     let cuts = world.cuts
     let before = world.faults

@@ -33,6 +33,20 @@ import Testing
     #expect(Set(first.map { $0.digest.value }).count == first.count)
   }
 
+  @Test func drawsOfTheTenantMoveNothingElse() {
+    func run(_ extraDraws: Int) -> RunResult<Chatter.Report> {
+      var simulation = Chatter.simulation(
+        seed: 8, SimulationConfiguration(nodes: 5, clients: 1)
+      ) {
+        $0.goal = 20
+        $0.interval = .milliseconds(100)
+        $0.extraDraws = extraDraws
+      }
+      return simulation.run()
+    }
+    #expect(run(3).digest == run(0).digest && run(3).faults == run(0).faults)
+  }
+
   @Test func everyFaultHappensInTheSwarm() {
     var table = FaultTable(phaseNames: Chatter.phaseNames)
     for seed in UInt64(0)..<100 { table.add(run(seed).faults) }
