@@ -52,43 +52,19 @@ public enum Effect: Hashable, Sendable {
   case roleChanged(Role, Ballot, leader: ReplicaID?)
 }
 
-/// A growing buffer of effects that the caller owns and reuses, so that a step allocates nothing.
-///
-/// Hand-made because it is on every step's path: 10 ns a step against 15 for an array behind `inout`.
-public struct EffectBuffer: ~Copyable {
-  private var storage: UnsafeMutablePointer<Effect>
-  private var capacity: Int
-  public private(set) var count = 0
+/// The effects of one step. The caller owns and reuses it, so that a step allocates nothing in the steady state.
+public struct EffectBuffer: Sendable {
+  private var effects: [Effect] = []
 
-  public init(capacity: Int = 256) {
-    self.capacity = max(1, capacity)
-    storage = .allocate(capacity: self.capacity)
-  }
+  public init(capacity: Int = 256) { effects.reserveCapacity(capacity) }
 
-  deinit { storage.deallocate() }
+  public var count: Int { effects.count }
+  public var isEmpty: Bool { effects.isEmpty }
+  public subscript(index: Int) -> Effect { effects[index] }
 
-  public mutating func append(_ effect: Effect) {
-    if count == capacity { grow() }
-    (storage + count).initialize(to: effect)
-    count &+= 1
-  }
+  public mutating func append(_ effect: Effect) { effects.append(effect) }
+  public mutating func removeAll() { effects.removeAll(keepingCapacity: true) }
 
-  public subscript(index: Int) -> Effect {
-    precondition(index >= 0 && index < count, "effect index out of range")
-    return storage[index]
-  }
-
-  public mutating func removeAll() { count = 0 }
-
-  /// A copy, for tests and traces.
-  public func copy() -> [Effect] { (0..<count).map { storage[$0] } }
-
-  @inline(never)
-  private mutating func grow() {
-    let larger = UnsafeMutablePointer<Effect>.allocate(capacity: capacity * 2)
-    larger.moveInitialize(from: storage, count: count)
-    storage.deallocate()
-    storage = larger
-    capacity *= 2
-  }
+  /// The effects as an array, for tests and traces.
+  public var all: [Effect] { effects }
 }

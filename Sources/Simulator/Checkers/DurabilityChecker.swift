@@ -1,0 +1,72 @@
+internal import Protocol
+
+/// Nothing that was promised to anybody is lost: promises and votes across crashes, and acknowledged commands for ever.
+struct DurabilityChecker: Sendable {
+  private struct Node: Sendable {
+    var promised = Ballot.zero
+    /// The ballot of the last durable vote in each slot.
+    var votes = SlotTable(empty: Ballot.zero)
+    var snapshot = Slot.zero
+  }
+
+  private var nodes: [Node]
+  /// The highest slot that a client has an acknowledgement from.
+  private(set) var acknowledgedUpTo = Slot.zero
+
+  init(replicas: Int) { nodes = Array(repeating: Node(), count: replicas) }
+
+  /// A record of `node` has become durable.
+  mutating func durable(_ node: NodeIndex, _ record: JournalRecord) {
+    switch record {
+    case .promised(let ballot):
+      nodes[node.index].promised = max(nodes[node.index].promised, ballot)
+    case .accepted(let slot, let ballot, _):
+      nodes[node.index].promised = max(nodes[node.index].promised, ballot)
+      nodes[node.index].votes[slot] = ballot
+    case .learned(let slot, _):
+      // What is known to be chosen needs no vote any more.
+      nodes[node.index].votes[slot] = .zero
+    case .snapshot(let info):
+      nodes[node.index].snapshot = max(nodes[node.index].snapshot, info.slot)
+    case .chosenUpTo:
+      break
+    }
+  }
+
+  /// `node` has recovered this from its disk.
+  mutating func recovered(_ node: NodeIndex, _ state: DurableState) -> String? {
+    let before = nodes[node.index]
+    if state.promised < before.promised {
+      return "\(node) forgot its promise of \(before.promised): it recovered \(state.promised)"
+    }
+    if state.snapshot.slot < before.snapshot {
+      return "\(node) lost its snapshot of slot \(before.snapshot)"
+    }
+    var slot = state.snapshot.slot.next
+    var i = 0
+    while slot <= before.votes.last {
+      let ballot = before.votes[slot]
+      while i < state.entries.count && state.entries[i].slot < slot { i += 1 }
+      if ballot > .zero {
+        guard i < state.entries.count, state.entries[i].slot == slot,
+          state.entries[i].isLearned || state.entries[i].ballot >= ballot
+        else { return "\(node) forgot its vote of ballot \(ballot) in slot \(slot)" }
+      }
+      slot = slot.next
+    }
+    nodes[node.index].promised = state.promised
+    for entry in state.entries {
+      nodes[node.index].votes[entry.slot] = entry.isLearned ? .zero : entry.ballot
+    }
+    return nil
+  }
+
+  /// A client was told that its command was applied in `slot`.
+  mutating func acknowledged(_ slot: Slot) { acknowledgedUpTo = max(acknowledgedUpTo, slot) }
+
+  /// At the end: the whole core holds everything that was acknowledged.
+  func finish(_ node: NodeIndex, appliedUpTo: Slot) -> String? {
+    appliedUpTo < acknowledgedUpTo
+      ? "\(node) ends at slot \(appliedUpTo), but slot \(acknowledgedUpTo) was acknowledged" : nil
+  }
+}

@@ -1,0 +1,42 @@
+public import Protocol
+
+/// What a run of the Paxos tenant is made of, besides its seed and its faults.
+public struct PaxosOptions: Sendable {
+  public var profile = FaultProfile.swarm
+  /// How many replicas; nil: drawn per seed, 3 mostly, 1 to 7.
+  public var replicas: Int?
+  /// How many commands and reads the clients issue together; nil: drawn per seed.
+  public var commands: Int?
+  /// The replicas' options; nil: drawn per seed, small on purpose, so that every limit is met.
+  public var replicaOptions: ReplicaOptions?
+  public var tape = TapeMode.off
+  public var trace = TraceOptions.off
+  public var checkpoints = TraceDigest.CheckpointRule.none
+  /// Changes the drawn fault plan; not part of the seed.
+  public var adjustPlan: (@Sendable (inout FaultPlan) -> Void)?
+
+  public init() {}
+}
+
+/// What a run of the Paxos tenant adds to its result.
+public struct PaxosReport: Equatable, Sendable {
+  public var replicas = 0
+  public var clients = 0
+  /// Steps of replicas: events handed to `Replica.step`.
+  public var protocolSteps: UInt64 = 0
+  public var commandsAcknowledged: UInt64 = 0
+  public var readsAnswered: UInt64 = 0
+  /// Operations whose outcome the client never learned.
+  public var operationsUnknown: UInt64 = 0
+  public var operationsRefused: UInt64 = 0
+  public var slotsApplied: UInt64 = 0
+  public var leaderships: UInt64 = 0
+  /// Evaluations of each contract, in the order of `Contract.allCases`, over all replicas and lives.
+  public var contracts = [UInt64](repeating: 0, count: Contract.allCases.count)
+  /// How often each mark was reached, in the order of `Mark.allCases`.
+  public var marks = [UInt64](repeating: 0, count: Mark.allCases.count)
+  /// Messages put aside before any role saw them, in the order of `ScreenReason.allCases`.
+  public var screened = [UInt64](repeating: 0, count: ScreenReason.allCases.count)
+  /// The search checker's second opinion was asked for in this run.
+  public var isSearched = false
+}
