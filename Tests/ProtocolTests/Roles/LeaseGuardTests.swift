@@ -1,5 +1,6 @@
-@testable import Protocol
 import Testing
+
+@testable import Protocol
 
 @Suite struct LeaseGuardTests {
   var lease = LeaseGuard(LeaseOptions(duration: .milliseconds(400), driftBoundPPM: 100))

@@ -20,16 +20,34 @@ struct OptionRelation: Sendable, CustomTestStringConvertible {
   }
 
   static let all: [OptionRelation] = [
-    .init("windowSlots") { $0.windowSlots = 0 } keeps: { $0.windowSlots = 1 },
+    .init("windowSlots") {
+      $0.windowSlots = 0
+    } keeps: {
+      $0.windowSlots = 1
+    },
     .init("logSlots is no power of two", word: "power of two") {
       $0.logSlots = 4_095
     } keeps: {
       $0.logSlots = 8_192
     },
-    .init("logSlots zero", word: "power of two") { $0.logSlots = 0 } keeps: { _ in },
-    .init("logSlots negative", word: "power of two") { $0.logSlots = -8 } keeps: { _ in },
-    .init("snapshotInterval") { $0.snapshotInterval = 0 } keeps: { $0.snapshotInterval = 1 },
-    .init("snapshotTailSlots") { $0.snapshotTailSlots = -1 } keeps: { $0.snapshotTailSlots = 0 },
+    .init("logSlots zero", word: "power of two") {
+      $0.logSlots = 0
+    } keeps: { _ in
+    },
+    .init("logSlots negative", word: "power of two") {
+      $0.logSlots = -8
+    } keeps: { _ in
+    },
+    .init("snapshotInterval") {
+      $0.snapshotInterval = 0
+    } keeps: {
+      $0.snapshotInterval = 1
+    },
+    .init("snapshotTailSlots") {
+      $0.snapshotTailSlots = -1
+    } keeps: {
+      $0.snapshotTailSlots = 0
+    },
     .init("log too small for interval", word: "raise logSlots") {
       $0.snapshotInterval = 4_096 - 256 - 128 + 1
     } keeps: {
@@ -47,22 +65,51 @@ struct OptionRelation: Sendable, CustomTestStringConvertible {
     },
     .init("bounds beyond arithmetic: window", word: "logSlots") {
       $0.windowSlots = .max
-    } keeps: { _ in },
+    } keeps: { _ in
+    },
     .init("bounds beyond arithmetic: interval", word: "logSlots") {
       $0.snapshotInterval = .max
-    } keeps: { _ in },
+    } keeps: { _ in
+    },
     .init("bounds beyond arithmetic: tail", word: "logSlots") {
       $0.snapshotTailSlots = .max
-    } keeps: { _ in },
-    .init("log beyond memory", word: "logSlots") { $0.logSlots = 1 << 62 } keeps: {
+    } keeps: { _ in
+    },
+    .init("log beyond memory", word: "logSlots") {
+      $0.logSlots = 1 << 62
+    } keeps: {
       $0.logSlots = 1 << 24
     },
-    .init("batchCommandsMax") { $0.batchCommandsMax = 0 } keeps: { $0.batchCommandsMax = 1 },
-    .init("batchBytesMax") { $0.batchBytesMax = 63 } keeps: { $0.batchBytesMax = 64 },
-    .init("queuedBatchesMax") { $0.queuedBatchesMax = 0 } keeps: { $0.queuedBatchesMax = 1 },
-    .init("catchUpSlots") { $0.catchUpSlots = 0 } keeps: { $0.catchUpSlots = 1 },
-    .init("snapshotChunkBytes") { $0.snapshotChunkBytes = 63 } keeps: { $0.snapshotChunkBytes = 64 },
-    .init("readsMax") { $0.readsMax = 0 } keeps: { $0.readsMax = 1 },
+    .init("batchCommandsMax") {
+      $0.batchCommandsMax = 0
+    } keeps: {
+      $0.batchCommandsMax = 1
+    },
+    .init("batchBytesMax") {
+      $0.batchBytesMax = 63
+    } keeps: {
+      $0.batchBytesMax = 64
+    },
+    .init("queuedBatchesMax") {
+      $0.queuedBatchesMax = 0
+    } keeps: {
+      $0.queuedBatchesMax = 1
+    },
+    .init("catchUpSlots") {
+      $0.catchUpSlots = 0
+    } keeps: {
+      $0.catchUpSlots = 1
+    },
+    .init("snapshotChunkBytes") {
+      $0.snapshotChunkBytes = 63
+    } keeps: {
+      $0.snapshotChunkBytes = 64
+    },
+    .init("readsMax") {
+      $0.readsMax = 0
+    } keeps: {
+      $0.readsMax = 1
+    },
     .init("heartbeat zero", word: "heartbeatInterval") {
       $0.heartbeatInterval = .zero
     } keeps: {
@@ -75,14 +122,21 @@ struct OptionRelation: Sendable, CustomTestStringConvertible {
     },
     .init("heartbeat beyond arithmetic", word: "twice heartbeatInterval") {
       $0.heartbeatInterval = TimeSpan(nanoseconds: 1 << 63)
-    } keeps: { _ in },
-    .init("electionJitter") { $0.electionJitter = .zero } keeps: {
+    } keeps: { _ in
+    },
+    .init("electionJitter") {
+      $0.electionJitter = .zero
+    } keeps: {
       $0.electionJitter = TimeSpan(nanoseconds: 1)
     },
-    .init("retransmitInterval") { $0.retransmitInterval = .zero } keeps: {
+    .init("retransmitInterval") {
+      $0.retransmitInterval = .zero
+    } keeps: {
       $0.retransmitInterval = TimeSpan(nanoseconds: 1)
     },
-    .init("catchUpRetry") { $0.catchUpRetry = .zero } keeps: {
+    .init("catchUpRetry") {
+      $0.catchUpRetry = .zero
+    } keeps: {
       $0.catchUpRetry = TimeSpan(nanoseconds: 1)
     },
     .init("drift", word: "driftBoundPPM") {
@@ -106,7 +160,8 @@ struct OptionRelation: Sendable, CustomTestStringConvertible {
 @Suite struct OptionsTests {
   @Test func defaultsAreValid() throws { try ReplicaOptions().validate() }
 
-  @Test(arguments: OptionRelation.all) func eachRelationIsChecked(_ relation: OptionRelation) throws {
+  @Test(arguments: OptionRelation.all) func eachRelationIsChecked(_ relation: OptionRelation) throws
+  {
     var good = ReplicaOptions()
     relation.keeps(&good)
     try good.validate()
