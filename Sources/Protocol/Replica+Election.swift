@@ -198,6 +198,10 @@ extension Replica {
     guard request.ballot == election.leaderBallot, election.isPermitted, role == .follower,
       acceptor.promised <= request.ballot
     else { return }
+    // The own promise is one of the quorum's, so the own vow to a later leader stands in its way like anybody's.
+    guard !leaseGuard.forbids(
+      election.highestSeen.successor(for: id), releasedLease: request.ballot, now: now)
+    else { return }
     contracts.mark(.transferAccepted)
     prepare(releasedLease: request.ballot, now: now, &effects)
   }
