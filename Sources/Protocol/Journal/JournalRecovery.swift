@@ -206,7 +206,8 @@ public struct JournalRecovery {
   private func highestMark(in segment: JournalSegment, from begin: Int) -> JournalMark {
     let stamp = JournalCodec.stamp(identity, segment: segment.number)
     var highest = JournalMark.zero
-    for offset in stride(from: begin, through: segment.bytes.count - JournalCodec.headLength, by: 8) {
+    for offset in stride(from: begin, through: segment.bytes.count - JournalCodec.headLength, by: 8)
+    {
       // A look at the magic first: most of what is searched is zeroes or payload.
       let magic = segment.bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
       guard magic.littleEndian == JournalCodec.recordMagic else { continue }

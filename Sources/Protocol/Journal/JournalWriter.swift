@@ -142,8 +142,9 @@ public struct JournalWriter: Hashable, Sendable {
   public mutating func drop(upTo slot: Slot) -> Range<UInt64> {
     var count = 0
     while count + 1 < segments.count, segments[count].highestSlot <= slot,
-      durable >= JournalMark(
-        segment: segments[count + 1].number, offset: UInt32(SegmentHeader.length))
+      durable
+        >= JournalMark(
+          segment: segments[count + 1].number, offset: UInt32(SegmentHeader.length))
     {
       count += 1
     }

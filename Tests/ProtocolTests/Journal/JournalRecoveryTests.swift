@@ -280,7 +280,8 @@ import Testing
     older.snapshot = SnapshotInfo(slot: Slot(11), length: 3, digest: 4)
     #expect(try older.recover(disk).get().durable.snapshot.slot == Slot(11))
     // No segment at all, but a snapshot: the journal was lost.
-    #expect(life.recover([]) == .failure(JournalDamage(segment: 1, offset: 0, what: .segmentMissing)))
+    #expect(
+      life.recover([]) == .failure(JournalDamage(segment: 1, offset: 0, what: .segmentMissing)))
   }
 
   @Test func aNewFormatIsNotMistakenForDamage() {
