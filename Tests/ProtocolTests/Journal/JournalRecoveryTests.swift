@@ -170,8 +170,9 @@ import Testing
       switch life.recover(disk) {
       case .failure: detected += 1
       case .success(let recovered):
-        // A byte nobody looks at; never another state.
+        // A byte nobody looks at; never another state, and never other bytes of a value.
         #expect(.success(recovered) == expected, "bit \(bit)")
+        _ = check(life, disk, "bit \(bit)")
       }
     }
     #expect(detected > proven * 8 / 4)
@@ -203,9 +204,15 @@ import Testing
         == .failure(JournalDamage(segment: 1, offset: 0, what: .header(.checksum))))
     var next = life
     next.restart(life.crashed(.nothing), try life.recover(life.crashed(.nothing)).get())
+    // The end of the first segment is proven by the second one's header alone.
+    disk = next.crashed(.everything)
+    #expect(disk[1].bytes.count == SegmentHeader.length)
+    disk[0].bytes.removeLast(512)
+    #expect(
+      next.recover(disk)
+        == .failure(JournalDamage(segment: 1, offset: 1024, what: .record(.truncated))))
     next.append(.chosenUpTo(Slot(1)))
     next.flush()
-    // The end of the first segment is proven by the second one's header.
     disk = next.crashed(.nothing)
     disk[0].bytes.removeLast(512)
     #expect(
@@ -327,6 +334,53 @@ import Testing
     disk[1].bytes += old[min(disk[1].bytes.count, old.count)...]
     let recovered = try next.recover(disk).get()
     #expect(recovered.durable == next.model(next.history[...]))
+  }
+
+  /// The same, but the header that would have told was torn: what the file held before proves nothing.
+  @Test func aReusedFileWithATornHeaderIsATornTail() throws {
+    var life = JournalLife(seed: 13, segmentLengthMax: 1 << 20)
+    for _ in 0..<4 {
+      for _ in 0..<4 { life.appendAnything() }
+      life.flush()
+    }
+    var disk = life.crashed(.nothing)
+    let expected = try life.recover(disk).get().durable
+    disk.append((2, disk[0].bytes))
+    for i in 0..<512 { disk[1].bytes[i] = 0 }
+    let recovered = try life.recover(disk).get()
+    #expect(recovered.durable == expected)
+    #expect(recovered.tail != .clean)
+    #expect(recovered.nextSegment == 3)
+  }
+
+  /// Two histories of the same replica (its disk was copied, and both copies went on): a block of one in the other has the
+  /// right place, the right number and a right checksum. Only the chain tells.
+  @Test func aRecordOfAnotherHistoryIsOutOfChain() {
+    func history(_ round: UInt64) -> JournalLife {
+      var life = JournalLife(seed: 14)
+      for i in 0..<3 as Range<UInt64> {
+        life.append(.promised(Ballot(round: round + i, proposer: ReplicaID(1))))
+        life.flush()
+      }
+      return life
+    }
+    var life = history(10)
+    var other = history(90)
+    var disk = life.crashed(.nothing)
+    let copy = other.crashed(.nothing)[0].bytes
+    disk[0].bytes.replaceSubrange(512..<1024, with: copy[512..<1024])
+    #expect(
+      life.recover(disk) == .failure(JournalDamage(segment: 1, offset: 512, what: .outOfChain)))
+    // A whole segment of the other history: whole in itself, but not what the next segment goes on from.
+    let before = life.crashed(.nothing)
+    guard case .success(let recovered) = life.recover(before) else { return }
+    life.restart(before, recovered)
+    life.flush()
+    disk = life.crashed(.nothing)
+    disk[0].bytes = copy
+    #expect(
+      life.recover(disk)
+        == .failure(JournalDamage(segment: 1, offset: copy.count, what: .outOfChain)))
   }
 
   @Test func randomBytesNeverTrap() {
