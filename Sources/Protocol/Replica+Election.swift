@@ -211,6 +211,7 @@ extension Replica {
   ) {
     guard leads, target != id, index(of: target) != nil, transferTarget == nil else { return }
     transferTarget = target
+    isTransferSent = false
     deadlines[.transfer] = now + options.electionTimeout
     continueTransfer(now: now, &effects)
   }
@@ -218,11 +219,12 @@ extension Replica {
   /// Hands over once the target knows everything and nothing is in flight.
   mutating func continueTransfer(now: Instant, _ effects: inout EffectBuffer) {
     guard let target = transferTarget, let voter = index(of: target), role == .leader,
-      !isLeaseReleased, batcher.isEmpty, proposer.slotsInFlight(window) == 0,
+      !isTransferSent, batcher.isEmpty, proposer.slotsInFlight(window) == 0,
       catchUp.peers[voter] >= window.chosenUpTo
     else { return }
     // From here on no read of this ballot rests on the lease, even if the target never stands.
     isLeaseReleased = true
+    isTransferSent = true
     effects.append(
       .send(to: target, .standForElection(StandForElection(ballot: proposer.ballot))))
   }
