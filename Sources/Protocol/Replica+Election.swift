@@ -2,6 +2,10 @@
 extension Replica {
   // MARK: Following
 
+  /// The lowest ballot that is still followed: promised, or that of the latest leader heard. A heartbeat does not raise the
+  /// promise, and without the second half a delayed one of an older leader would take over the vow made to the newer.
+  var followed: Ballot { max(acceptor.promised, election.leaderBallot) }
+
   /// An Accept or Heartbeat at or above the promise: its proposer leads.
   mutating func heardLeader(
     _ ballot: Ballot, now: Instant, _ effects: inout EffectBuffer
@@ -196,7 +200,9 @@ extension Replica {
     _ request: StandForElection, from: ReplicaID, now: Instant, _ effects: inout EffectBuffer
   ) {
     guard request.ballot == election.leaderBallot, election.isPermitted, role == .follower,
-      acceptor.promised <= request.ballot
+      acceptor.promised <= request.ballot,
+      !leaseGuard.forbids(
+        request.ballot.successor(for: id), releasedLease: request.ballot, now: now)
     else { return }
     // The own promise is one of the quorum's, so the own vow to a later leader stands in its way like anybody's.
     guard !leaseGuard.forbids(
