@@ -184,3 +184,13 @@ public struct Replica: Sendable {
 
   func index(of member: ReplicaID) -> Int? { configuration.index(of: member) }
 }
+
+// What hosts and simulators show of a replica's inside.
+extension Replica {
+  /// A peer is known to know more of the log.
+  public var isCatchingUp: Bool { catchUp.isBehind(window.chosenUpTo) }
+  /// A peer's snapshot is on its way here.
+  public var isInstallingSnapshot: Bool { catchUp.transfer != nil }
+  /// Whether a lease read would be answered without a round at `now`.
+  public func holdsLease(now: Instant) -> Bool { hasLease(now: now) }
+}

@@ -7,6 +7,8 @@ public struct Application<Machine: StateMachine> {
   public internal(set) var sessions: SessionTable
   /// Everything up to here is part of the state.
   public internal(set) var appliedUpTo: Slot
+  /// Not part of the state: whoever drives the application looks at it after each slot.
+  public internal(set) var contracts = ContractRecorder()
 
   /// The machine in its initial state, with no sessions, before the first slot.
   public init(machine: Machine, limits: SessionTable.Limits = .init()) {
@@ -26,11 +28,15 @@ public struct Application<Machine: StateMachine> {
     precondition(slot.rawValue < 1 << 48, "session names are made of 48-bit slots")
     var check = BatchIterator()
     while try check.next(in: batch) != nil {}
+    let (before, answered) = (appliedUpTo, replies.replies.count)
     var commands = BatchIterator()
     while let command = try commands.next(in: batch) {
       apply(command, slot, commands.count - 1, batch, into: &replies)
     }
     appliedUpTo = slot
+    let answers = replies.replies.count - answered
+    contracts.ensure(.applyPostOneAnswerPerCommand, answers == check.count)
+    contracts.ensure(.applyPostAdvancesByOneSlot, slot == before.next)
   }
 
   private mutating func apply(
@@ -39,7 +45,7 @@ public struct Application<Machine: StateMachine> {
   ) {
     replies.writer.begin()
     let outcome: CommandOutcome
-    switch sessions.admit(command, slot: slot, index: index) {
+    switch sessions.admit(command, slot: slot, index: index, &contracts) {
     case .answer(let answer):
       outcome = answer
     case .repeatReply(let first, let place):
@@ -48,7 +54,7 @@ public struct Application<Machine: StateMachine> {
     case .apply(let session):
       machine.apply(batch.extracting(command.payload), slot: slot, reply: &replies.writer)
       let reply = replies.writer.bytes.span.bytes.extracting(replies.writer.start...)
-      sessions.record(session: session, slot: slot, reply: reply)
+      sessions.record(session: session, slot: slot, reply: reply, &contracts)
       outcome = .applied(slot: slot)
     }
     replies.replies.append(

@@ -38,6 +38,8 @@ public struct SessionTable: Sendable {
     /// Neighbours in the order of last use, -1 at the ends.
     var older: Int32 = -1
     var newer: Int32 = -1
+    /// What this session adds to the table's digest, as of the last `settle`.
+    var digest: UInt64 = 0
   }
 
   struct Reply: Sendable {
@@ -75,7 +77,8 @@ public struct SessionTable: Sendable {
   public init(limits: Limits) {
     self.limits = limits
     digest = Self.mix(
-      UInt64(limits.sessionsMax), Self.mix(UInt64(limits.outstandingMax), UInt64(limits.replyLengthMax)))
+      UInt64(limits.sessionsMax),
+      Self.mix(UInt64(limits.outstandingMax), UInt64(limits.replyLengthMax)))
   }
 
   public var count: Int { sessions.count }
@@ -89,33 +92,56 @@ public struct SessionTable: Sendable {
 
   /// Decides about the command at `index` of the batch in `slot`, and notes what it tells about its session.
   @usableFromInline
-  mutating func admit(_ command: Command, slot: Slot, index: Int) -> Admission {
+  mutating func admit(
+    _ command: Command, slot: Slot, index: Int, _ contracts: inout ContractRecorder
+  ) -> Admission {
     let stamp = Self.stamp(slot, index)
+    let latest = newest < 0 ? 0 : sessions[Int(newest)].lastUse
+    contracts.require(.admitPreUsesAdvance, stamp > latest)
     if command.kind == .registration {
-      return .answer(register(nonce: command.session.rawValue, stamp))
+      return .answer(register(nonce: command.session.rawValue, stamp, &contracts))
     }
     guard let place = byID[command.session.rawValue] else { return .answer(.expired) }
     touch(place, stamp)
+    let admission = judge(command, place, slot, &contracts)
+    if case .apply = admission { return admission }  // `record` will settle.
+    settle(place)
+    return admission
+  }
+
+  private mutating func judge(
+    _ command: Command, _ place: Int, _ slot: Slot, _ contracts: inout ContractRecorder
+  ) -> Admission {
     let sequence = command.sequence.rawValue
     let last = sessions[place].last
     guard sequence <= last &+ 1 else {
       return .answer(.outOfOrder(expected: SequenceNumber(last &+ 1)))
     }
     // Decoding made sure that acknowledgedUpTo < sequence, so nothing unapplied is forgotten.
-    forget(place, upTo: command.acknowledgedUpTo.rawValue)
-    guard sequence <= last else { return .apply(session: place) }
+    forget(place, upTo: command.acknowledgedUpTo.rawValue, &contracts)
+    let now = sessions[place].last
+    contracts.ensure(.admitPostMovesNoSession, now == last)
+    guard sequence <= last else {
+      contracts.ensure(.admitPostOnlyTheNextApplies, sequence == now &+ 1)
+      return .apply(session: place)
+    }
     guard sequence > sessions[place].floor else { return .answer(.forgotten) }
     let ring = ringPlace(place, sequence)
     guard !replies[ring].isDropped else { return .answer(.forgotten) }
-    return .repeatReply(slot: Slot(replies[ring].slot), place: ring)
+    let first = replies[ring].slot
+    contracts.ensure(.admitPostDuplicateRepeatsItsSlot, first > 0 && first <= slot.rawValue)
+    return .repeatReply(slot: Slot(first), place: ring)
   }
 
   /// Notes that the session's next command was applied in `slot` with this reply.
   @usableFromInline
-  mutating func record(session place: Int, slot: Slot, reply: RawSpan) {
-    let sequence = sessions[place].last &+ 1
+  mutating func record(
+    session place: Int, slot: Slot, reply: RawSpan, _ contracts: inout ContractRecorder
+  ) {
+    let old = sessions[place].last
+    let sequence = old &+ 1
     let ceiling = UInt64(limits.outstandingMax)
-    if sequence > ceiling { forget(place, upTo: sequence &- ceiling) }
+    if sequence > ceiling { forget(place, upTo: sequence &- ceiling, &contracts) }
     let ring = ringPlace(place, sequence)
     replies[ring].slot = slot.rawValue
     replies[ring].isDropped = reply.byteCount > limits.replyLengthMax
@@ -123,17 +149,23 @@ public struct SessionTable: Sendable {
       reply.withUnsafeBytes { replies[ring].bytes.append(contentsOf: $0) }
     }
     replies[ring].digest = Self.digest(of: replies[ring], session: sessions[place].id, sequence)
-    digest = digest &- Self.digest(of: sessions[place])
+    digest = digest &+ replies[ring].digest
     sessions[place].last = sequence
-    digest = digest &+ Self.digest(of: sessions[place]) &+ replies[ring].digest
+    settle(place)
+    let (last, kept) = (sessions[place].last, sessions[place].last &- sessions[place].floor)
+    contracts.ensure(.recordPostSequenceAdvancesByOne, last == old &+ 1)
+    contracts.ensure(.recordPostRepliesBounded, kept <= ceiling)
   }
 
-  private mutating func register(nonce: UInt64, _ stamp: UInt64) -> CommandOutcome {
+  private mutating func register(
+    nonce: UInt64, _ stamp: UInt64, _ contracts: inout ContractRecorder
+  ) -> CommandOutcome {
     if let place = byNonce[nonce] {
       // A retry of the registration. Once the session was used its client knows it, so this is either a duplicate that
       // nobody waits for, or another client with the same nonce, who must not be let in.
       guard sessions[place].last == 0 else { return .expired }
       touch(place, stamp)
+      settle(place)
       return .registered(SessionID(sessions[place].id))
     }
     let session = Session(id: stamp, nonce: nonce, lastUse: stamp)
@@ -143,21 +175,28 @@ public struct SessionTable: Sendable {
       sessions.append(session)
       replies.append(contentsOf: repeatElement(Reply(), count: limits.outstandingMax))
     } else {
-      place = evictOldest()
+      place = evictOldest(&contracts)
       sessions[place] = session
     }
     linkNewest(place)
+    let namesake = byID[stamp]
+    contracts.ensure(.registerPostSessionIsNew, namesake == nil)
+    let (count, most) = (sessions.count, limits.sessionsMax)
+    contracts.ensure(.registerPostSessionsBounded, count <= most)
     byID.insert(stamp, place)
     byNonce.insert(nonce, place)
-    digest = digest &+ Self.digest(of: session)
+    settle(place)
     return .registered(SessionID(stamp))
   }
 
   /// Removes the session whose last use is the oldest, and returns its place.
-  private mutating func evictOldest() -> Int {
+  private mutating func evictOldest(_ contracts: inout ContractRecorder) -> Int {
     let place = Int(oldest)
-    forget(place, upTo: sessions[place].last)
-    digest = digest &- Self.digest(of: sessions[place])
+    forget(place, upTo: sessions[place].last, &contracts)
+    let (use, next) = (sessions[place].lastUse, Int(sessions[place].newer))
+    let nextUse = next < 0 ? UInt64.max : sessions[next].lastUse
+    contracts.ensure(.registerPostEvictsTheOldestUse, use < nextUse)
+    digest = digest &- sessions[place].digest
     unlink(place)
     byID.remove(sessions[place].id)
     byNonce.remove(sessions[place].nonce)
@@ -166,10 +205,11 @@ public struct SessionTable: Sendable {
   }
 
   /// Drops the replies up to this sequence.
-  private mutating func forget(_ place: Int, upTo sequence: UInt64) {
+  private mutating func forget(
+    _ place: Int, upTo sequence: UInt64, _ contracts: inout ContractRecorder
+  ) {
     let floor = sessions[place].floor
     guard sequence > floor else { return }
-    digest = digest &- Self.digest(of: sessions[place])
     var s = floor
     while s < min(sequence, sessions[place].last) {
       s &+= 1
@@ -180,14 +220,20 @@ public struct SessionTable: Sendable {
       replies[ring].digest = 0
     }
     sessions[place].floor = s
-    digest = digest &+ Self.digest(of: sessions[place])
+    let last = sessions[place].last
+    contracts.ensure(.forgetPostFloorNeverRegresses, s >= floor && s <= last)
+  }
+
+  /// Brings the table's digest up to date with this session's fields; once for each command, at its end.
+  private mutating func settle(_ place: Int) {
+    let new = Self.digest(of: sessions[place])
+    digest = digest &- sessions[place].digest &+ new
+    sessions[place].digest = new
   }
 
   /// Makes this session the most recently used.
   private mutating func touch(_ place: Int, _ stamp: UInt64) {
-    digest = digest &- Self.digest(of: sessions[place])
     sessions[place].lastUse = stamp
-    digest = digest &+ Self.digest(of: sessions[place])
     guard newest != Int32(place) else { return }
     unlink(place)
     linkNewest(place)
@@ -214,7 +260,8 @@ public struct SessionTable: Sendable {
   /// Adds a session that comes out of a snapshot, the least recently used first. Its replies are in order from
   /// `floor + 1`. The caller has checked the fields by themselves; here is checked what needs the whole table.
   mutating func restore(_ session: Session, replies kept: [Reply]) throws(SnapshotInvalid) {
-    guard sessions.count < limits.sessionsMax, byID[session.id] == nil, byNonce[session.nonce] == nil
+    guard sessions.count < limits.sessionsMax, byID[session.id] == nil,
+      byNonce[session.nonce] == nil
     else { throw .sessions }
     if newest >= 0, sessions[Int(newest)].lastUse >= session.lastUse { throw .field }
     let place = sessions.count
@@ -223,7 +270,7 @@ public struct SessionTable: Sendable {
     linkNewest(place)
     byID.insert(session.id, place)
     byNonce.insert(session.nonce, place)
-    digest = digest &+ Self.digest(of: session)
+    settle(place)
     var sequence = session.floor
     for var reply in kept {
       sequence &+= 1

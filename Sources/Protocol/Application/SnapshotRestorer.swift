@@ -129,11 +129,13 @@ public struct SnapshotRestorer<Machine: StateMachine> {
     guard UInt64(sessions.count) < sessionsExpected else { throw .sessions }
     var at = SnapshotFormat.blockHeaderLength
     guard block.count >= at + SnapshotFormat.sessionLength else { throw .length }
-    var session = SessionTable.Session(id: word64(at), nonce: word64(at + 8), lastUse: word64(at + 32))
+    var session = SessionTable.Session(
+      id: word64(at), nonce: word64(at + 8), lastUse: word64(at + 32))
     session.last = word64(at + 16)
     session.floor = word64(at + 24)
     at += SnapshotFormat.sessionLength
-    guard session.id <= session.lastUse, session.lastUse >> 16 <= slot.rawValue, session.id >> 16 > 0,
+    guard session.id <= session.lastUse, session.lastUse >> 16 <= slot.rawValue,
+      session.id >> 16 > 0,
       session.floor <= session.last,
       session.last - session.floor <= UInt64(sessions.limits.outstandingMax)
     else { throw .field }

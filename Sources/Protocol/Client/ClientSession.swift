@@ -14,6 +14,8 @@ public struct ClientSession: Sendable {
     var tag: UInt64 = 0
     var deadline = Instant.never
     var payload: [UInt8] = []
+    /// It left at least once: from then on nobody can say that it was not performed.
+    var wasSent = false
     /// The user was told the result.
     var isReported = false
     /// The cluster gave its answer; nothing is to be sent any more.
@@ -73,6 +75,8 @@ public struct ClientSession: Sendable {
   public internal(set) var malformedMessages: UInt64 = 0
   /// Sendings of a command beyond its first one.
   public private(set) var resends: UInt64 = 0
+  /// Whoever drives the client looks at it after each step.
+  public internal(set) var contracts = ContractRecorder()
 
   public init(options: ClientOptions, seed: UInt64) {
     self.options = options
@@ -103,8 +107,10 @@ public struct ClientSession: Sendable {
   /// Performs one event; what is to be done about it is appended to `effects`. `bytes` is what the event says it is, empty
   /// for the others.
   public mutating func step(
-    _ event: ClientEvent, bytes: RawSpan = RawSpan(), now: Instant, into effects: inout ClientEffects
+    _ event: ClientEvent, bytes: RawSpan = RawSpan(), now: Instant,
+    into effects: inout ClientEffects
   ) {
+    let seenBefore = lastSeenSlot
     switch event {
     case .commandSubmitted(let tag, let deadline):
       submit(tag, deadline, bytes, &effects)
@@ -135,6 +141,19 @@ public struct ClientSession: Sendable {
     }
     pump(now, &effects)
     updateDeadline(&effects)
+    checkInvariants(seenBefore)
+  }
+
+  private mutating func checkInvariants(_ seenBefore: Slot) {
+    let (count, most, seen) = (windowCount, options.windowMax, lastSeenSlot)
+    contracts.ensure(.clientPostWindowBounded, count <= most)
+    let isAnswered = count > 0 && window[windowFirst].isResolved
+    contracts.ensure(.clientPostHeadIsUnresolved, !isAnswered)
+    let hasSession = session != nil
+    contracts.ensure(.clientPostNoSessionNoWindow, count == 0 || hasSession)
+    contracts.ensure(.clientPostLastSeenNeverRegresses, seen >= seenBefore)
+    let (retry, blocked) = (retryAt, blockedUntil)
+    contracts.ensure(.clientPostBlockedSendsNothing, blocked == .never || retry == .never)
   }
 }
 
@@ -160,6 +179,7 @@ extension ClientSession {
     queueCount += 1
     queue[i].tag = tag
     queue[i].deadline = deadline
+    queue[i].wasSent = false
     queue[i].isReported = false
     queue[i].isResolved = false
     queue[i].payload.removeAll(keepingCapacity: true)
@@ -217,7 +237,9 @@ extension ClientSession {
   private mutating func send(_ i: Int, _ effects: inout ClientEffects) {
     guard case .open(let session) = state else { return }
     let begin = effects.bytes.count
-    let payload = window[windowIndex(i)].payload
+    let (payload, isResolved) = (window[windowIndex(i)].payload, window[windowIndex(i)].isResolved)
+    contracts.require(.clientPreSendsOnlyUnanswered, !isResolved)
+    window[windowIndex(i)].wasSent = true
     ClientMessage.beginRequest(into: &effects.bytes)
     Command.encode(
       session: session, sequence: SequenceNumber(base &+ UInt64(i)),
@@ -270,7 +292,8 @@ extension ClientSession {
       rejected(rejection, from, id, now, &effects)
     case (.open(id.session), .command(let outcome, let reply)):
       answered(id.sequence.rawValue, outcome, reply, bytes, now, &effects)
-    case (.open(id.session), .rejected(let rejection)) where pendingIndex(id.sequence.rawValue) != nil:
+    case (.open(id.session), .rejected(let rejection))
+    where pendingIndex(id.sequence.rawValue) != nil:
       rejected(rejection, from, id, now, &effects)
     default:
       break  // Late: of an earlier session, of an earlier registration, or a duplicate.
@@ -301,7 +324,7 @@ extension ClientSession {
     case .expired:
       // Somebody else has this nonce. Draw another.
       nonce = random.next()
-      sendAgain(now, &effects)
+      if blockedUntil == .never { sendAgain(now, &effects) }
     case .applied, .forgotten, .outOfOrder:
       break  // No answer to a registration.
     }
@@ -317,14 +340,12 @@ extension ClientSession {
       guard let i = pendingIndex(sequence) else { return }
       if !window[i].isReported {
         let range = effects.keep(reply, of: message)
-        effects.effects.append(.complete(tag: window[i].tag, .applied(slot: slot, reply: range)))
+        report(i, .applied(slot: slot, reply: range), &effects)
       }
       resolve(i, now)
     case .forgotten:
       guard let i = pendingIndex(sequence) else { return }
-      if !window[i].isReported {
-        effects.effects.append(.complete(tag: window[i].tag, .appliedWithoutReply))
-      }
+      if !window[i].isReported { report(i, .appliedWithoutReply, &effects) }
       resolve(i, now)
     case .outOfOrder(let expected):
       // Commands behind a gap all say so: send again once for each gap, then leave it to the retry time.
@@ -342,8 +363,17 @@ extension ClientSession {
     }
   }
 
-  private mutating func resolve(_ i: Int, _ now: Instant) {
+  /// Tells the user how a command in the window ended.
+  private mutating func report(
+    _ i: Int, _ result: ClientResult, _ effects: inout ClientEffects
+  ) {
+    let wasReported = window[i].isReported
+    contracts.ensure(.clientPostOneResultPerRequest, !wasReported)
     window[i].isReported = true
+    effects.effects.append(.complete(tag: window[i].tag, result))
+  }
+
+  private mutating func resolve(_ i: Int, _ now: Instant) {
     window[i].isResolved = true
     while windowCount > 0, window[windowFirst].isResolved {
       windowFirst = windowIndex(1)
@@ -400,18 +430,14 @@ extension ClientSession {
   ) {
     payloadMax = min(payloadMax, max(0, Int(limit) - Command.headerLength) & ~7)
     guard let i = pendingIndex(sequence) else { return }
-    if !window[i].isReported {
-      window[i].isReported = true
-      effects.effects.append(.complete(tag: window[i].tag, .tooLarge(limit: limit)))
-    }
+    if !window[i].isReported { report(i, .tooLarge(limit: limit), &effects) }
     abandonSession(&effects)
   }
 
   /// Gives the session up: nobody will answer what is in flight.
   private mutating func abandonSession(_ effects: inout ClientEffects) {
     for i in 0..<windowCount where !window[windowIndex(i)].isReported {
-      effects.effects.append(
-        .complete(tag: window[windowIndex(i)].tag, .unknownOutcome(lastRejection)))
+      report(windowIndex(i), .unknownOutcome(lastRejection), &effects)
     }
     windowCount = 0
     state = .none
@@ -433,8 +459,7 @@ extension ClientSession {
         waitedFor += 1
         continue
       }
-      window[i].isReported = true
-      effects.effects.append(.complete(tag: window[i].tag, .unknownOutcome(lastRejection)))
+      report(i, .unknownOutcome(lastRejection), &effects)
     }
     for k in 0..<queueCount {
       let i = queueIndex(k)
@@ -443,6 +468,8 @@ extension ClientSession {
         requestsDue = min(requestsDue, queue[i].deadline)
         continue
       }
+      let wasSent = queue[i].wasSent
+      contracts.ensure(.clientPostUnsentMeansUnperformed, !wasSent)
       queue[i].isReported = true
       let result: ClientResult = lastRejection == .overloaded ? .overloaded : .unavailable
       effects.effects.append(.complete(tag: queue[i].tag, result))

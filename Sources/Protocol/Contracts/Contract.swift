@@ -192,6 +192,50 @@ public enum Contract: String, CaseIterable, Sendable {
   case persistedPostNothingWaitsForWhatIsDurable =
     "persisted.post.nothingWaitsForWhatIsDurable: Every reply whose record is durable has left."
 
+  // MARK: Sessions and the application
+  case admitPreUsesAdvance =
+    "admit.pre.usesAdvance: A command's place in the log lies behind every use of a session noted before."
+  case admitPostOnlyTheNextApplies =
+    "admit.post.onlyTheNextApplies: Only the command right after the session's last one applies."
+  case admitPostDuplicateRepeatsItsSlot =
+    "admit.post.duplicateRepeatsItsSlot: A repeated reply was given in this slot or an earlier one."
+  case admitPostMovesNoSession =
+    "admit.post.movesNoSession: Judging a command changes no session's last sequence."
+  case recordPostSequenceAdvancesByOne =
+    "record.post.sequenceAdvancesByOne: Applying a command moves its session by exactly one."
+  case recordPostRepliesBounded =
+    "record.post.repliesBounded: No more replies of a session are kept than the limit."
+  case registerPostSessionIsNew =
+    "register.post.sessionIsNew: A new session has a name that no session in the table has."
+  case registerPostSessionsBounded =
+    "register.post.sessionsBounded: There are no more sessions than the limit."
+  case registerPostEvictsTheOldestUse =
+    "register.post.evictsTheOldestUse: The session that makes room was used before the next one in line."
+  case forgetPostFloorNeverRegresses =
+    "forget.post.floorNeverRegresses: A reply that is forgotten stays forgotten, and only applied ones are."
+  case applyPostOneAnswerPerCommand =
+    "apply.post.oneAnswerPerCommand: Every command of a batch gets exactly one answer."
+  case applyPostAdvancesByOneSlot =
+    "apply.post.advancesByOneSlot: Applying a batch moves the state by exactly its slot."
+
+  // MARK: The client
+  case clientPostWindowBounded =
+    "client.post.windowBounded: No more commands are in flight than the window has."
+  case clientPostOneResultPerRequest =
+    "client.post.oneResultPerRequest: A command's result is reported once."
+  case clientPreSendsOnlyUnanswered =
+    "client.pre.sendsOnlyUnanswered: No command is sent again that was answered."
+  case clientPostUnsentMeansUnperformed =
+    "client.post.unsentMeansUnperformed: Only commands that were never sent are reported as not performed."
+  case clientPostHeadIsUnresolved =
+    "client.post.headIsUnresolved: The window begins with a command that is not answered."
+  case clientPostNoSessionNoWindow =
+    "client.post.noSessionNoWindow: Commands are in flight only within a session."
+  case clientPostLastSeenNeverRegresses =
+    "client.post.lastSeenNeverRegresses: The slot the client has seen the effect of never falls."
+  case clientPostBlockedSendsNothing =
+    "client.post.blockedSendsNothing: While the client backs off, no retry time runs."
+
   // MARK: The whole replica, after every step
   case replicaInvPromiseNeverRegresses =
     "replica.inv.promiseNeverRegresses: No step lowers the promise."

@@ -16,7 +16,7 @@ struct LinearizabilityChecker: Sendable {
   }
 
   private struct Performed: Sendable {
-    var request: RequestID
+    var request: RegisterMachine.Request
     var answer: RegisterMachine.Answer
   }
 
@@ -24,7 +24,8 @@ struct LinearizabilityChecker: Sendable {
   private var versions: [[Version]]
   /// The answers of a replay of the log, by slot.
   private var answers = SlotTable<[Performed]>(empty: [])
-  private var replayedUpTo = Slot.zero
+  /// How far the log has been replayed.
+  private(set) var replayedUpTo = Slot.zero
   /// The highest place of any operation that has returned.
   private(set) var returnedUpTo: Place = 0
 
@@ -34,12 +35,12 @@ struct LinearizabilityChecker: Sendable {
 
   /// The next slot's commands that were performed: the log is replayed here, without the replicas' state machine.
   mutating func performed(
-    _ slot: Slot, _ commands: [(request: RequestID, RegisterMachine.Request)]
+    _ slot: Slot, _ commands: [RegisterMachine.Request]
   ) {
     guard slot == replayedUpTo.next else { return }
     replayedUpTo = slot
     var performed: [Performed] = []
-    for (id, request) in commands {
+    for request in commands {
       let key = Int(request.key)
       let old = versions[key][versions[key].count - 1].value
       var status = RegisterMachine.Answer.Status.written
@@ -54,14 +55,14 @@ struct LinearizabilityChecker: Sendable {
       if new != old { versions[key].append(Version(slot: slot, value: new)) }
       performed.append(
         Performed(
-          request: id, answer: RegisterMachine.Answer(value: old, status: status, slot: slot)))
+          request: request, answer: RegisterMachine.Answer(value: old, status: status, slot: slot)))
     }
     if !performed.isEmpty { answers[slot] = performed }
   }
 
-  /// A command was answered; `floor` is `returnedUpTo` when it was called.
+  /// A command was answered; `floor` is `returnedUpTo` when it was called. Every request of a run is different.
   mutating func commandReturned(
-    _ id: RequestID, slot: Slot, _ answer: RegisterMachine.Answer, floor: Place
+    _ request: RegisterMachine.Request, slot: Slot, _ answer: RegisterMachine.Answer, floor: Place
   ) -> String? {
     let place = Self.command(slot)
     defer { returnedUpTo = max(returnedUpTo, place) }
@@ -70,7 +71,7 @@ struct LinearizabilityChecker: Sendable {
       return "a command was performed in slot \(slot), but when it was called an operation in that slot"
         + " or behind it had returned"
     }
-    guard let performed = answers[slot].first(where: { $0.request == id }) else {
+    guard let performed = answers[slot].first(where: { $0.request == request }) else {
       return "a command was acknowledged as performed in slot \(slot), where it is not"
     }
     return performed.answer == answer

@@ -1,0 +1,27 @@
+internal import Protocol
+
+/// All checkers of a run; the first problem any of them finds is reported under its name.
+struct PaxosCheckers: Sendable {
+  var agreement: AgreementChecker
+  var leaders = LeaderChecker()
+  var durability: DurabilityChecker
+  var digests = DigestChecker()
+  var exactlyOnce = ExactlyOnceChecker()
+  var linearizability: LinearizabilityChecker
+  var reads: ReadChecker
+
+  init(replicas: Int, clients: Int, keys: Int) {
+    agreement = AgreementChecker(replicas: replicas)
+    durability = DurabilityChecker(replicas: replicas)
+    linearizability = LinearizabilityChecker(keys: keys)
+    reads = ReadChecker(clients: clients)
+  }
+}
+
+extension World {
+  /// Reports a checker's finding, if it is one.
+  mutating func check(_ checker: String, _ problem: String?, _ nodes: [NodeIndex] = []) {
+    guard let problem else { return }
+    report(Violation(kind: .safety, checker: checker, sentence: problem, nodes: nodes))
+  }
+}

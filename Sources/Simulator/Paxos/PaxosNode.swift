@@ -1,0 +1,108 @@
+internal import Protocol
+
+/// One process of the simulated cluster: a replica and its host, which performs the replica's effects.
+///
+/// What a real host has threads, sockets and files for is here a few arrays. The journal, its recovery, the application
+/// with its sessions and the snapshots are the code that ships.
+struct PaxosNode: Sendable {
+  /// A client's request that this node will answer.
+  struct Waiting: Sendable {
+    var request: RequestID
+    var client: NodeIndex
+    /// A read's question; empty for a command.
+    var query: BytesRef
+  }
+
+  /// What a flush of the disk stands for.
+  enum DiskWork: Sendable {
+    case journal(JournalFlush)
+    case snapshotTaken(SnapshotInfo)
+    case snapshotStored(SnapshotInfo, isValid: Bool)
+  }
+
+  /// nil while the process is down.
+  var replica: Replica?
+  var application = Application(machine: RegisterMachine(), limits: PaxosNode.sessionLimits)
+  var region = ByteArena.Region()
+  var commands: [Waiting] = []
+  var reads: [Waiting] = []
+
+  // Journal.
+  var writer: JournalWriter?
+  /// Written by the replica and not yet handed to the disk.
+  var staged: [UInt8] = []
+  /// The file that `staged` belongs to.
+  var segment: UInt64 = 0
+  /// Records on their way, in order of their positions; for the checkers.
+  var undurable: [JournalRecord] = []
+  var durablePosition: UInt64 = 0
+  var flushes: [(ticket: UInt64, work: DiskWork)] = []
+
+  // Snapshots.
+  var snapshot = SnapshotInfo.none
+  /// A peer's snapshot as far as it has come.
+  var incoming: [UInt8] = []
+
+  static let sessionLimits = SessionTable.Limits(
+    sessionsMax: 24, outstandingMax: 8, replyLengthMax: 64)
+
+  /// The process is gone; only its disk remains.
+  mutating func crash() { self = PaxosNode() }
+
+  /// Begins a segment; what is staged must have been handed to the disk before.
+  mutating func beginSegment() {
+    segment = writer!.beginSegment(into: &staged)
+  }
+
+  mutating func stage(_ record: JournalRecord, _ payload: RawSpan) {
+    writer!.append(record, payload: payload, into: &staged)
+    undurable.append(record)
+  }
+
+  /// Fills the last block, so that the next flush does not touch what this one makes durable.
+  mutating func stagePadding() {
+    writer!.padToBlock(into: &staged)
+  }
+
+  var isJournalFlushing: Bool {
+    flushes.contains { if case .journal = $0.work { true } else { false } }
+  }
+}
+
+/// Names of files, and the frame around a snapshot file: magic, slot, length and digest, eight bytes each.
+enum PaxosFiles {
+  static let snapshotHeader = 32
+  private static let magic: UInt64 = 0x504E_5349_4D52_534C
+
+  static func journal(_ segment: UInt64) -> String { "journal-\(segment)" }
+  static func snapshot(_ slot: Slot) -> String { "snapshot-\(slot)" }
+
+  /// The number behind `prefix`, nil for other files.
+  static func number(_ name: String, prefix: String) -> UInt64? {
+    name.hasPrefix(prefix) ? UInt64(name.dropFirst(prefix.count)) : nil
+  }
+
+  static func frame(_ info: SnapshotInfo, _ bytes: [UInt8]) -> [UInt8] {
+    var file: [UInt8] = []
+    file.reserveCapacity(snapshotHeader + bytes.count)
+    for word in [magic, info.slot.rawValue, info.length, info.digest] {
+      withUnsafeBytes(of: word.littleEndian) { file.append(contentsOf: $0) }
+    }
+    file.append(contentsOf: bytes)
+    return file
+  }
+
+  /// The snapshot in a file; nil for one that a crash has left incomplete.
+  static func unframe(_ file: [UInt8]) -> (SnapshotInfo, [UInt8])? {
+    guard file.count >= snapshotHeader else { return nil }
+    func word(_ i: Int) -> UInt64 {
+      (0..<8).reduce(0) { $0 | UInt64(file[i * 8 + $1]) << UInt64($1 * 8) }
+    }
+    let info = SnapshotInfo(slot: Slot(word(1)), length: word(2), digest: word(3))
+    let bytes = Array(file[snapshotHeader...])
+    guard word(0) == magic, UInt64(bytes.count) == info.length,
+      UInt64(CRC32C.checksum(bytes)) == info.digest
+    else { return nil }
+    return (info, bytes)
+  }
+}

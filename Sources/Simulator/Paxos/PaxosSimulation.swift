@@ -1,0 +1,46 @@
+internal import Protocol
+
+/// The simulation of a Paxos cluster from a seed.
+public enum PaxosSimulation {
+  /// Prepares the run of a seed; nothing has happened yet.
+  public static func make(seed: UInt64, _ options: PaxosOptions = .init()) -> Simulation<PaxosSystem> {
+    let setup = PaxosSetup(seed: seed, options)
+    var world = SimulationConfiguration(
+      nodes: setup.replicas, clients: setup.workload.clients, profile: options.profile,
+      tape: options.tape, trace: options.trace, checkpoints: options.checkpoints)
+    world.adjustPlan = options.adjustPlan
+    return Simulation(seed: seed, world) { world in
+      var replica = setup.replica
+      let plan = world.plan
+      // A lease rests on clocks that keep the drift bound: a clock that is set or stands still does not.
+      if setup.wantsLeases && options.replicaOptions == nil && plan.clockStepInterval == 0
+        && plan.clockFreezeInterval == 0
+      {
+        replica.lease = LeaseOptions(
+          duration: replica.electionTimeout, driftBoundPPM: max(1_000, plan.clockDrift))
+      }
+      let workload = PaxosWorkload(
+        options: setup.workload, replicas: setup.replicas, seed: setup.seed)
+      return PaxosSystem(
+        configuration: setup.configuration, replicaOptions: replica, workload: workload)
+    }
+  }
+
+  /// Runs a seed to its end.
+  public static func run(
+    seed: UInt64, _ options: PaxosOptions = .init()
+  ) -> RunResult<PaxosReport> {
+    var simulation = make(seed: seed, options)
+    return simulation.run()
+  }
+}
+
+extension PaxosSetup {
+  var configuration: Configuration {
+    do {
+      return try Configuration(voters: members)
+    } catch {
+      preconditionFailure("a drawn configuration is invalid: \(error)")
+    }
+  }
+}

@@ -1,0 +1,243 @@
+public import Protocol
+
+/// What travels in the simulated cluster: replicas' messages, and clients' as encoded bytes in the arena.
+public enum PaxosMessage: Hashable, Sendable {
+  case peer(Envelope)
+  case client(BytesRef)
+}
+
+/// The first tenant of the simulator: a cluster of replicas with their hosts, its clients, and its checkers.
+public struct PaxosSystem: SimulatedSystem, Sendable {
+  public typealias Message = PaxosMessage
+  public typealias Report = PaxosReport
+
+  let configuration: Configuration
+  let replicaOptions: ReplicaOptions
+  var nodes: [PaxosNode]
+  var arena = ByteArena()
+  var workload: PaxosWorkload
+  var checkers: PaxosCheckers
+  var tally: PaxosReport
+  /// The waiting effects of the last step of a replica.
+  var effects = EffectBuffer()
+  /// Reused: what applying one slot answers.
+  var replies = ReplyBuffer()
+
+  init(
+    configuration: Configuration, replicaOptions: ReplicaOptions, workload: PaxosWorkload
+  ) {
+    self.configuration = configuration
+    self.replicaOptions = replicaOptions
+    self.workload = workload
+    let replicas = configuration.voters.count
+    nodes = Array(repeating: PaxosNode(), count: replicas)
+    checkers = PaxosCheckers(
+      replicas: replicas, clients: workload.clients.count, keys: PaxosWorkload.keys)
+    tally = PaxosReport()
+    tally.replicas = replicas
+    tally.clients = workload.clients.count
+  }
+
+  // MARK: Phases
+
+  public static var phaseNames: [String] {
+    ["down", "following", "electing", "recovering", "leading", "catching up", "installing", "client"]
+  }
+
+  public func phase(of node: NodeIndex) -> Int {
+    guard node.index < nodes.count else { return 7 }
+    // In place, without a copy of the replica: this is asked after every step.
+    switch nodes[node.index].replica?.role {
+    case nil: return 0
+    case .preCandidate, .candidate: return 2
+    case .recoveringLeader: return 3
+    case .leader: return 4
+    case .follower:
+      if nodes[node.index].replica!.isInstallingSnapshot { return 6 }
+      return nodes[node.index].replica!.isCatchingUp ? 5 : 1
+    }
+  }
+
+  public func clusterPhase(_ world: borrowing World<PaxosMessage>) -> Int {
+    nodes.contains { $0.replica?.role == .leader } ? 4 : 2
+  }
+
+  // MARK: Life of a process
+
+  public mutating func start(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Int {
+    guard node.index < nodes.count else { return startClient(node, &world) }
+    guard let recovered = recover(node, &world) else { return 0 }
+    do {
+      nodes[node.index].replica = try Replica(
+        id: PaxosNames.replica(node), configuration: configuration, options: replicaOptions,
+        durable: recovered, seed: world.draw(.tenant, below: .max))
+    } catch {
+      world.check("recovery.replica", "\(node) cannot start: \(error)", [node])
+      return 0
+    }
+    return step(node, .started, &world)
+  }
+
+  public mutating func crash(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+    collectCounters(of: node)
+    nodes[node.index].crash()
+    effects.removeAll()
+  }
+
+  // MARK: Steps
+
+  public mutating func step(
+    _ node: NodeIndex, _ input: SimulatedInput<PaxosMessage>, _ world: inout World<PaxosMessage>
+  ) -> Int {
+    guard node.index < nodes.count else { return stepClient(node, input, &world) }
+    switch input {
+    case .message(_, .peer(let envelope)):
+      return step(node, .messageReceived(envelope), &world)
+    case .message(let from, .client(let bytes)):
+      return receive(bytes, from: from, at: node, &world)
+    case .timer:
+      return step(node, .deadlineReached, &world)
+    case .diskCompleted(let ticket):
+      return diskCompleted(node, ticket, &world)
+    }
+  }
+
+  /// One step of a replica. Its effects wait, and behind them the end of the turn, when the journal has something to do.
+  mutating func step(
+    _ node: NodeIndex, _ event: Protocol.Event, _ world: inout World<PaxosMessage>
+  ) -> Int {
+    effects.removeAll()
+    guard nodes[node.index].replica != nil else { return 0 }
+    nodes[node.index].replica!.step(event, now: world.localTime(node), into: &effects)
+    tally.protocolSteps &+= 1
+    if let contract = nodes[node.index].replica!.contracts.violation {
+      world.report(
+        Violation(
+          kind: .safety, checker: String(contract.id), sentence: String(contract.sentence),
+          nodes: [node]))
+    }
+    return effects.count + (turnHasEnd(node) ? 1 : 0)
+  }
+
+  private func turnHasEnd(_ node: NodeIndex) -> Bool {
+    if nodes[node.index].isJournalFlushing { return false }
+    if !nodes[node.index].staged.isEmpty { return true }
+    for i in 0..<effects.count { if case .persist = effects[i] { return true } }
+    return false
+  }
+
+  public mutating func perform(
+    effect: Int, _ node: NodeIndex, _ world: inout World<PaxosMessage>
+  ) {
+    guard node.index < nodes.count else { return performClient(effect, node, &world) }
+    if effect == effects.count {
+      flushJournal(node, &world)
+    } else {
+      perform(effects[effect], node, &world)
+    }
+  }
+
+  /// An event that comes from no node: the operator's. Performed whole.
+  mutating func inject(
+    _ event: Protocol.Event, _ node: NodeIndex, _ world: inout World<PaxosMessage>
+  ) {
+    guard world.isUp(node) else { return }
+    let count = step(node, event, &world)
+    for i in 0..<count { perform(effect: i, node, &world) }
+  }
+
+  public mutating func external(_ token: UInt64, _ world: inout World<PaxosMessage>) {
+    if token < PaxosWorkload.operatorToken {
+      issue(Int(token), &world)
+    } else {
+      operate(&world)
+    }
+  }
+
+  // MARK: The end of a run
+
+  public mutating func beginLiveness(_ world: inout World<PaxosMessage>, core: NodeSet) {
+    workload.isOperatorActive = false
+    for node in core { inject(.leadershipPermitted(true), node, &world) }
+  }
+
+  public func isDone(_ world: borrowing World<PaxosMessage>) -> Bool {
+    guard workload.isFinished else { return false }
+    guard world.runPhase == .liveness else { return true }
+    return convergence(world.core) == nil
+  }
+
+  /// Who of the core lacks what; nil when the core has converged.
+  private func convergence(_ core: NodeSet) -> String? {
+    let target = checkers.agreement.appliedUpTo
+    for node in core where node.index < nodes.count {
+      guard let replica = nodes[node.index].replica else { return "\(node) is down" }
+      if replica.window.appliedUpTo < target {
+        return "\(node) has applied \(replica.window.appliedUpTo) of \(target) slots"
+      }
+    }
+    return nil
+  }
+
+  public func livenessExcuse(_ world: borrowing World<PaxosMessage>) -> LivenessExcuse? {
+    // A leader outside the core that a quorum follows is no fault of the core, but its clients may not reach it, and
+    // replicas do not forward. Everything the clients do not need must have been done all the same.
+    guard !workload.isFinished, convergence(world.core) == nil else { return nil }
+    for n in 0..<nodes.count where !world.core.contains(NodeIndex(n)) {
+      let leader = NodeIndex(n)
+      guard world.isUp(leader), nodes[n].replica?.leads == true else { continue }
+      let followers = world.core.filter {
+        $0.index < nodes.count && nodes[$0.index].replica?.leader == PaxosNames.replica(leader)
+      }
+      let isCutOff = world.endpoints.subtracting(world.nodes).contains {
+        !world.isConnected(leader, $0) || !world.isConnected($0, leader)
+      }
+      guard isCutOff, !followers.isEmpty else { continue }
+      return LivenessExcuse(
+        name: "leaderOutOfClientsReach",
+        witness: "\(leader) leads outside the core, \(NodeSet(followers)) of the core follow it, and a"
+          + " client is cut off from it",
+        nodes: [leader])
+    }
+    return nil
+  }
+
+  public mutating func finish(_ world: inout World<PaxosMessage>) {
+    for node in 0..<nodes.count { collectCounters(of: NodeIndex(node)) }
+    guard world.runPhase == .liveness, world.violation == nil else { return search(&world) }
+    for node in world.core where node.index < nodes.count {
+      guard let replica = nodes[node.index].replica else { continue }
+      world.check(
+        "durability.acknowledged",
+        checkers.durability.finish(node, appliedUpTo: replica.window.appliedUpTo), [node])
+    }
+    search(&world)
+  }
+
+  private mutating func search(_ world: inout World<PaxosMessage>) {
+    guard world.violation == nil, workload.shouldSearch(seed: world.seed) else { return }
+    tally.isSearched = true
+    world.check("linearizability.search", workload.search())
+  }
+
+  public func report(_ world: borrowing World<PaxosMessage>) -> PaxosReport {
+    var report = tally
+    report.slotsApplied = checkers.agreement.appliedUpTo.rawValue
+    report.leaderships = UInt64(checkers.leaders.leaderships)
+    return report
+  }
+
+  /// Adds a replica's counters to the run's before it is gone.
+  private mutating func collectCounters(of node: NodeIndex) {
+    guard let replica = nodes[node.index].replica else { return }
+    for (i, contract) in Contract.allCases.enumerated() {
+      tally.contracts[i] &+= replica.contracts.evaluations(of: contract)
+    }
+    for (i, mark) in Mark.allCases.enumerated() {
+      tally.marks[i] &+= replica.contracts.count(of: mark)
+    }
+    for (i, reason) in ScreenReason.allCases.enumerated() {
+      tally.screened[i] &+= replica.screened[reason]
+    }
+  }
+}

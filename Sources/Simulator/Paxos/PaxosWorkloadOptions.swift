@@ -1,0 +1,104 @@
+internal import Protocol
+
+/// How a run's cluster and its clients are set up: drawn per seed, before the world exists, from a generator of its own.
+struct PaxosWorkloadOptions: Sendable {
+  var clients = 3
+  var operations = 200
+  /// Commands a client keeps in flight.
+  var window = 4
+  /// Operations a client has begun and not ended.
+  var lanes = 2
+  /// Pause between an operation's end and the next one's call, at most, in microseconds.
+  var think: UInt64 = 20_000
+  var retry = TimeSpan.milliseconds(200)
+  /// Deadline of an operation.
+  var deadline = TimeSpan.seconds(5)
+  /// Of a hundred operations so many are reads outside the log.
+  var readPercent: UInt64 = 30
+  /// How often the operator interferes, in microseconds; 0: never.
+  var operatorInterval: UInt64 = 0
+  var segmentLength = 4_096
+}
+
+/// Everything about a run that is drawn before its world is made.
+struct PaxosSetup: Sendable {
+  var replicas: Int
+  var members: [Member]
+  var replica: ReplicaOptions
+  var workload: PaxosWorkloadOptions
+  var seed: UInt64
+  /// Leases are wanted; whether they may be is up to the clocks of the plan.
+  var wantsLeases: Bool
+
+  init(seed: UInt64, _ options: PaxosOptions) {
+    var state = seed ^ 0x5041_584F_5300_0001
+    var random = SeededRandom(seed: SeededRandom.splitMix(&state))
+    let isCalm = options.profile == .calm
+    let drawn = Self.pick([3, 3, 3, 3, 3, 5, 5, 5, 7, 4, 2, 1], &random)
+    replicas = options.replicas ?? (isCalm ? 3 : drawn)
+    wantsLeases = random.next(below: 3) == 0
+    replica = Self.drawReplica(&random)
+    workload = Self.drawWorkload(&random)
+    if isCalm {
+      replica = ReplicaOptions()
+      workload = PaxosWorkloadOptions()
+    }
+    if let commands = options.commands { workload.operations = commands }
+    if let fixed = options.replicaOptions { replica = fixed }
+    members = (1...max(1, replicas)).map {
+      Member(
+        id: ReplicaID(UInt32($0)),
+        priorityRank: isCalm ? 0 : UInt8(Self.pick([0, 0, 0, 1, 2], &random)))
+    }
+    self.seed = random.next()
+  }
+
+  private static func pick<T>(_ choices: [T], _ random: inout SeededRandom) -> T {
+    choices[Int(random.next(below: UInt64(choices.count)))]
+  }
+
+  private static func drawReplica(_ random: inout SeededRandom) -> ReplicaOptions {
+    var o = ReplicaOptions()
+    o.windowSlots = pick([1, 2, 4, 8, 8, 16, 32], &random)
+    o.snapshotInterval = pick([8, 16, 32, 64, 256], &random)
+    o.snapshotTailSlots = pick([0, 0, 2, 8, 32], &random)
+    o.logSlots = 1
+    while o.logSlots < o.snapshotInterval + o.snapshotTailSlots + 2 * o.windowSlots {
+      o.logSlots *= 2
+    }
+    o.logSlots *= pick([1, 1, 2], &random)
+    o.batchCommandsMax = pick([1, 2, 8, 64], &random)
+    o.batchBytesMax = pick([160, 1_024, 1 << 16], &random)
+    o.batchDelay = pick([.zero, .zero, .microseconds(300), .milliseconds(3)], &random)
+    o.queuedBatchesMax = pick([1, 2, 16], &random)
+    let timeout = UInt64(pick([80, 150, 300], &random))
+    o.electionTimeout = .milliseconds(timeout)
+    o.electionJitter = .milliseconds(timeout)
+    o.priorityDelay = .milliseconds(timeout / 2)
+    o.heartbeatInterval = .milliseconds(timeout / UInt64(pick([3, 5, 8], &random)))
+    o.journalStallMax = .milliseconds(timeout * UInt64(pick([1, 4], &random)))
+    o.retransmitInterval = .milliseconds(timeout / UInt64(pick([2, 5], &random)))
+    o.catchUpDelay = .milliseconds(UInt64(pick([2, 10, 30], &random)))
+    o.catchUpRetry = .milliseconds(UInt64(pick([20, 60], &random)))
+    o.catchUpSlots = pick([1, 8, 64], &random)
+    o.snapshotChunkBytes = pick([64, 256, 1_024, 4_096], &random)
+    o.readsMax = pick([1, 4, 64], &random)
+    o.localReadTimeout = .milliseconds(timeout)
+    return o
+  }
+
+  private static func drawWorkload(_ random: inout SeededRandom) -> PaxosWorkloadOptions {
+    var w = PaxosWorkloadOptions()
+    w.clients = pick([1, 2, 3, 4], &random)
+    w.operations = pick([40, 100, 200, 300], &random)
+    w.window = pick([1, 4, 8], &random)
+    w.lanes = pick([1, 2, 6, 12], &random)
+    w.think = pick([0, 2_000, 20_000, 100_000], &random)
+    w.retry = .milliseconds(UInt64(pick([50, 200], &random)))
+    w.deadline = .milliseconds(UInt64(pick([500, 2_000, 20_000], &random)))
+    w.readPercent = pick([0, 20, 50, 80], &random)
+    w.operatorInterval = pick([0, 100_000, 500_000], &random)
+    w.segmentLength = pick([1_024, 4_096, 65_536], &random)
+    return w
+  }
+}
