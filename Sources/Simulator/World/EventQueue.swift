@@ -14,7 +14,8 @@ enum EventKind: UInt8 {
   case endOfLiveness = 12
 }
 
-/// One pending event. Small and trivial: the message itself waits in a `MessageStore` and `word` is its place there.
+/// One pending event. Small and trivial: the message itself waits in a `MessageStore` and `word` is
+/// its place there.
 struct Event {
   var word: UInt64
   /// Tells a current timer, boot or disturbance from a stale one.
@@ -38,12 +39,15 @@ struct Event {
   }
 }
 
-/// Pending events in the order of (time, arrival): a 4-ary heap of 16-byte keys over a slab of payloads.
+/// Pending events in the order of (time, arrival): a 4-ary heap of 16-byte keys over a slab of
+/// payloads.
 ///
-/// Keys carry the whole order, so sifting never touches a payload. The second word packs a 40-bit sequence number over
-/// a 24-bit slab place: 2⁴⁰ events are 60 hours at 5 million a second, and the 2⁴⁰th traps instead of wrapping.
+/// Keys carry the whole order, so sifting never touches a payload. The second word packs a 40-bit
+/// sequence number over a 24-bit slab place: 2⁴⁰ events are 60 hours at 5 million a second, and the
+/// 2⁴⁰th traps instead of wrapping.
 struct EventQueue {
-  /// Time over order in one 128-bit word: one comparison without a branch, which random times would mispredict.
+  /// Time over order in one 128-bit word: one comparison without a branch, which random times would
+  /// mispredict.
   struct Key {
     var word: UInt128
 
