@@ -2,6 +2,10 @@
 extension Replica {
   // MARK: Following
 
+  /// The lowest ballot that is still followed: promised, or that of the latest leader heard. A heartbeat does not raise the
+  /// promise, and without the second half a delayed one of an older leader would take over the vow made to the newer.
+  var followed: Ballot { max(acceptor.promised, election.leaderBallot) }
+
   /// An Accept or Heartbeat at or above the promise: its proposer leads.
   mutating func heardLeader(
     _ ballot: Ballot, now: Instant, _ effects: inout EffectBuffer
@@ -68,7 +72,7 @@ extension Replica {
   mutating func receive(
     _ preVote: PreVote, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(preVote.chosenUpTo, from: voter)
+    heardChosen(preVote.chosenUpTo, from: voter, now: now)
     let isGranted =
       election.grants(preVote, promised: acceptor.promised, leads: leads, now: now)
       && !leaseGuard.forbids(preVote.ballot, releasedLease: .zero, now: now)
@@ -85,7 +89,7 @@ extension Replica {
   mutating func receive(
     _ reply: PreVoteReply, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(reply.chosenUpTo, from: voter)
+    heardChosen(reply.chosenUpTo, from: voter, now: now)
     guard election.process(reply, from: voter, &contracts), role == .preCandidate else { return }
     guard election.furthest - window.chosenUpTo <= options.windowSlots else {
       // Too far behind to settle the window: learn first, from one that just answered, and stand again soon.
@@ -153,7 +157,7 @@ extension Replica {
   mutating func receive(
     _ promise: Promise, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(promise.chosenUpTo, from: voter)
+    heardChosen(promise.chosenUpTo, from: voter, now: now)
     concludePhase1(
       proposer.process1b(promise, from: voter, &contracts), now: now, &effects)
   }
@@ -196,7 +200,13 @@ extension Replica {
     _ request: StandForElection, from: ReplicaID, now: Instant, _ effects: inout EffectBuffer
   ) {
     guard request.ballot == election.leaderBallot, election.isPermitted, role == .follower,
-      acceptor.promised <= request.ballot
+      acceptor.promised <= request.ballot,
+      !leaseGuard.forbids(
+        request.ballot.successor(for: id), releasedLease: request.ballot, now: now)
+    else { return }
+    // The own promise is one of the quorum's, so the own vow to a later leader stands in its way like anybody's.
+    guard !leaseGuard.forbids(
+      election.highestSeen.successor(for: id), releasedLease: request.ballot, now: now)
     else { return }
     contracts.mark(.transferAccepted)
     prepare(releasedLease: request.ballot, now: now, &effects)
@@ -207,6 +217,7 @@ extension Replica {
   ) {
     guard leads, target != id, index(of: target) != nil, transferTarget == nil else { return }
     transferTarget = target
+    isTransferSent = false
     deadlines[.transfer] = now + options.electionTimeout
     continueTransfer(now: now, &effects)
   }
@@ -214,11 +225,12 @@ extension Replica {
   /// Hands over once the target knows everything and nothing is in flight.
   mutating func continueTransfer(now: Instant, _ effects: inout EffectBuffer) {
     guard let target = transferTarget, let voter = index(of: target), role == .leader,
-      !isLeaseReleased, batcher.isEmpty, proposer.slotsInFlight(window) == 0,
+      !isTransferSent, batcher.isEmpty, proposer.slotsInFlight(window) == 0,
       catchUp.peers[voter] >= window.chosenUpTo
     else { return }
     // From here on no read of this ballot rests on the lease, even if the target never stands.
     isLeaseReleased = true
+    isTransferSent = true
     effects.append(
       .send(to: target, .standForElection(StandForElection(ballot: proposer.ballot))))
   }

@@ -116,11 +116,11 @@ extension Replica {
   mutating func receive(
     _ heartbeat: Heartbeat, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    guard heartbeat.ballot >= acceptor.promised else {
+    guard heartbeat.ballot >= followed else {
       effects.append(
         .send(
           to: heartbeat.ballot.proposer,
-          .rejected(Rejected(ballot: heartbeat.ballot, promised: acceptor.promised))))
+          .rejected(Rejected(ballot: heartbeat.ballot, promised: followed))))
       return
     }
     heardLeader(heartbeat.ballot, now: now, &effects)
@@ -136,8 +136,7 @@ extension Replica {
   mutating func receive(
     _ reply: HeartbeatReply, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(reply.chosenUpTo, from: voter)
-    watchForGap(now: now)
+    heardChosen(reply.chosenUpTo, from: voter, now: now)
     guard reply.ballot == proposer.ballot, leads else { return }
     if rounds.process(reply, from: voter, now: now, &contracts) {
       serveReads(&effects)

@@ -5,7 +5,7 @@ extension Replica {
     _ watermark: Slot, at ballot: Ballot, from voter: Int, now: Instant,
     _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(watermark, from: voter)
+    heardChosen(watermark, from: voter, now: now)
     if learner.observe(watermark, at: ballot, window: &window, &contracts) {
       chosenAdvanced(now: now, &effects)
     }
@@ -32,10 +32,15 @@ extension Replica {
     }
     serveReads(&effects)
     recordChosen(now: now, &effects)
-    if snapshotBeingTaken == .zero, window.appliedUpTo - snapshot.slot >= options.snapshotInterval {
-      snapshotBeingTaken = window.appliedUpTo
-      effects.append(.takeSnapshot(window.appliedUpTo))
-    }
+    takeSnapshotIfDue(&effects)
+  }
+
+  private mutating func takeSnapshotIfDue(_ effects: inout EffectBuffer) {
+    guard snapshotBeingTaken == .zero,
+      window.appliedUpTo - snapshot.slot >= options.snapshotInterval
+    else { return }
+    snapshotBeingTaken = window.appliedUpTo
+    effects.append(.takeSnapshot(window.appliedUpTo))
   }
 
   /// Notes in the journal how far the log is chosen, now and then: a restart then applies without asking anybody.
@@ -64,6 +69,13 @@ extension Replica {
   }
 
   // MARK: Fetching slots
+
+  /// A peer said how far it knows the log. Whoever it is and whatever about: one that cannot hear the leader learns from
+  /// its other peers.
+  mutating func heardChosen(_ slot: Slot, from voter: Int, now: Instant) {
+    catchUp.heard(slot, from: voter)
+    watchForGap(now: now)
+  }
 
   /// If a peer knows more, look again after a moment: a gap is mostly reordering.
   mutating func watchForGap(now: Instant) {
@@ -115,7 +127,7 @@ extension Replica {
   mutating func receive(
     _ message: Learn, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(message.chosenUpTo, from: voter)
+    heardChosen(message.chosenUpTo, from: voter, now: now)
     learn(message.slot, message.value, now: now, &effects)
     if catchUp.asked != nil, catchUp.isAnswered(chosenUpTo: window.chosenUpTo) {
       if catchUp.isBehind(window.chosenUpTo) {
@@ -134,6 +146,8 @@ extension Replica {
     let applied = window.appliedUpTo
     contracts.require(.snapshotTakenPreWasApplied, info.slot <= applied)
     snapshotBeingTaken = .zero
+    // While this one was on its way the window may have filled up: only another one makes room then.
+    defer { takeSnapshotIfDue(&effects) }
     guard info.slot > snapshot.slot else { return }
     snapshot = info
     _ = persist(.snapshot(info), now: now, &effects)
@@ -155,7 +169,7 @@ extension Replica {
   mutating func receive(
     _ offer: SnapshotOffer, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(offer.snapshot.slot, from: voter)
+    heardChosen(offer.snapshot.slot, from: voter, now: now)
     guard
       let chunk = catchUp.process(
         offer, from: voter, chosenUpTo: window.chosenUpTo, &contracts)

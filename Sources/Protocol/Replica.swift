@@ -42,6 +42,8 @@ public struct Replica: Sendable {
   var journalWaitsSince = Instant.zero
   /// Who is to lead next.
   var transferTarget: ReplicaID?
+  /// The target has been asked to stand.
+  var isTransferSent = false
   /// The lease of this ballot was given up for a transfer; it does not come back.
   var isLeaseReleased = false
   /// The ballot whose leader asked this replica to stand.

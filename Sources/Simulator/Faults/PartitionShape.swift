@@ -59,6 +59,12 @@ public struct LinkCuts: Equatable, Sendable {
     }
   }
 
+  /// Restores every link from and to `node`.
+  public mutating func heal(_ node: NodeIndex) {
+    unreachable[node.index] = NodeSet()
+    for index in unreachable.indices { unreachable[index].remove(node) }
+  }
+
   /// Adds the cuts of `other`.
   public mutating func formUnion(_ other: LinkCuts) {
     for index in unreachable.indices {

@@ -180,9 +180,26 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   }
 
   public func livenessExcuse(_ world: borrowing World<PaxosMessage>) -> LivenessExcuse? {
-    // Slots that only replicas outside the core ever applied, and whose votes are out there too, cannot be had: they
-    // were chosen by a quorum, and every quorum meets the core, so there is no such case while disks keep their word.
-    nil
+    // A leader outside the core that a quorum follows is no fault of the core, but its clients may not reach it, and
+    // replicas do not forward. Everything the clients do not need must have been done all the same.
+    guard !workload.isFinished, convergence(world.core) == nil else { return nil }
+    for n in 0..<nodes.count where !world.core.contains(NodeIndex(n)) {
+      let leader = NodeIndex(n)
+      guard world.isUp(leader), nodes[n].replica?.leads == true else { continue }
+      let followers = world.core.filter {
+        $0.index < nodes.count && nodes[$0.index].replica?.leader == PaxosNames.replica(leader)
+      }
+      let isCutOff = world.endpoints.subtracting(world.nodes).contains {
+        !world.isConnected(leader, $0) || !world.isConnected($0, leader)
+      }
+      guard isCutOff, !followers.isEmpty else { continue }
+      return LivenessExcuse(
+        name: "leaderOutOfClientsReach",
+        witness: "\(leader) leads outside the core, \(NodeSet(followers)) of the core follow it, and a"
+          + " client is cut off from it",
+        nodes: [leader])
+    }
+    return nil
   }
 
   public mutating func finish(_ world: inout World<PaxosMessage>) {
