@@ -73,6 +73,7 @@ extension PaxosSystem {
       event = .readSubmitted(tag: UInt64(number), mode, deadline: deadline)
     }
     workload.clients[c].step(event, bytes: bytes.span.bytes, now: now)
+    checkContracts(workload.clients[c].session.contracts, node(c), &world)
     performAll(c, &world)
   }
 
@@ -94,6 +95,7 @@ extension PaxosSystem {
     case .message, .diskCompleted:
       return 0
     }
+    checkContracts(workload.clients[c].session.contracts, node, &world)
     return workload.clients[c].effects.effects.count
   }
 
@@ -155,6 +157,9 @@ extension PaxosSystem {
     case .overloaded, .unavailable, .tooLarge, .leasesDisabled:
       tally.operationsRefused &+= 1
       workload.operations[number].state = .refused
+      if case .command(let request) = workload.operations[number].kind {
+        world.check("operations", checkers.operations.refused(request.argument))
+      }
     }
   }
 

@@ -205,7 +205,9 @@ extension PaxosSystem {
     do throws(SnapshotInvalid) {
       var restorer = nodes[n].application.restorer()
       try restorer.take(bytes.span.bytes)
-      nodes[n].application = try restorer.finish()
+      let restored = try restorer.finish()
+      collectCounters(nodes[n].application.contracts)
+      nodes[n].application = restored
     } catch {
       return world.check(
         "recovery.snapshot", "\(node) cannot restore snapshot \(info.slot): \(error)", [node])

@@ -110,13 +110,19 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     guard nodes[node.index].replica != nil else { return 0 }
     nodes[node.index].replica!.step(event, now: world.localTime(node), into: &effects)
     tally.protocolSteps &+= 1
-    if let contract = nodes[node.index].replica!.contracts.violation {
-      world.report(
-        Violation(
-          kind: .safety, checker: String(contract.id), sentence: String(contract.sentence),
-          nodes: [node]))
-    }
+    checkContracts(nodes[node.index].replica!.contracts, node, &world)
     return effects.count + (turnHasEnd(node) ? 1 : 0)
+  }
+
+  /// Reports the first contract that did not hold, if any.
+  func checkContracts(
+    _ recorder: borrowing ContractRecorder, _ node: NodeIndex, _ world: inout World<PaxosMessage>
+  ) {
+    guard let contract = recorder.violation else { return }
+    world.report(
+      Violation(
+        kind: .safety, checker: String(contract.id), sentence: String(contract.sentence),
+        nodes: [node]))
   }
 
   private func turnHasEnd(_ node: NodeIndex) -> Bool {
@@ -204,6 +210,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   public mutating func finish(_ world: inout World<PaxosMessage>) {
     for node in 0..<nodes.count { collectCounters(of: NodeIndex(node)) }
+    for client in workload.clients { collectCounters(client.session.contracts) }
     guard world.runPhase == .liveness, world.violation == nil else { return search(&world) }
     for node in world.core where node.index < nodes.count {
       guard let replica = nodes[node.index].replica else { continue }
@@ -230,14 +237,20 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   /// Adds a replica's counters to the run's before it is gone.
   private mutating func collectCounters(of node: NodeIndex) {
     guard let replica = nodes[node.index].replica else { return }
-    for (i, contract) in Contract.allCases.enumerated() {
-      tally.contracts[i] &+= replica.contracts.evaluations(of: contract)
-    }
-    for (i, mark) in Mark.allCases.enumerated() {
-      tally.marks[i] &+= replica.contracts.count(of: mark)
-    }
+    collectCounters(replica.contracts)
+    collectCounters(nodes[node.index].application.contracts)
     for (i, reason) in ScreenReason.allCases.enumerated() {
       tally.screened[i] &+= replica.screened[reason]
+    }
+  }
+
+  /// Adds what a recorder has counted to the run's.
+  mutating func collectCounters(_ recorder: borrowing ContractRecorder) {
+    for (i, contract) in Contract.allCases.enumerated() {
+      tally.contracts[i] &+= recorder.evaluations(of: contract)
+    }
+    for (i, mark) in Mark.allCases.enumerated() {
+      tally.marks[i] &+= recorder.count(of: mark)
     }
   }
 }
