@@ -75,26 +75,33 @@ struct DurabilityChecker: Sendable {
     let promised = nodes[node.index].promised
     switch message {
     case .prepare(let m):
-      if m.ballot > promised { return "\(node) asks for ballot \(m.ballot), which it may use again" }
+      if m.ballot > promised {
+        return "\(node) asks for ballot \(m.ballot), which it may use again"
+      }
     case .accept(let m):
-      if m.ballot > promised { return "\(node) proposes at ballot \(m.ballot) before it is durable" }
+      if m.ballot > promised {
+        return "\(node) proposes at ballot \(m.ballot) before it is durable"
+      }
     case .promise(let m):
       if m.ballot > promised { return "\(node) promises \(m.ballot) before that is durable" }
       if m.lastSlot < nodes[node.index].votes.last {
-        return "\(node) promises \(m.ballot) and reports up to slot \(m.lastSlot), but its votes go on to"
+        return
+          "\(node) promises \(m.ballot) and reports up to slot \(m.lastSlot), but its votes go on to"
           + " slot \(nodes[node.index].votes.last)"
       }
     case .report(let m):
       let vote = nodes[node.index].votes[m.slot]
       if !m.isChosen && m.votedBallot < vote {
-        return "\(node) reports a vote of ballot \(m.votedBallot) in slot \(m.slot), but it has one of"
+        return
+          "\(node) reports a vote of ballot \(m.votedBallot) in slot \(m.slot), but it has one of"
           + " ballot \(vote)"
       }
     case .accepted(let m):
       var slot = m.firstSlot
       while slot <= m.lastSlot {
         if nodes[node.index].highestVotes[slot] < m.ballot {
-          return "\(node) answers for its vote of ballot \(m.ballot) in slot \(slot) before it is durable"
+          return
+            "\(node) answers for its vote of ballot \(m.ballot) in slot \(slot) before it is durable"
         }
         slot = slot.next
       }

@@ -20,6 +20,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   var tally: PaxosReport
   /// The waiting effects of the last step of a replica.
   var effects = EffectBuffer()
+  /// The liveness phase does not end before.
+  private var observedUntil: UInt64 = 0
   /// Reused: what applying one slot answers.
   var replies = ReplyBuffer()
 
@@ -41,7 +43,10 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   // MARK: Phases
 
   public static var phaseNames: [String] {
-    ["down", "following", "electing", "recovering", "leading", "catching up", "installing", "client"]
+    [
+      "down", "following", "electing", "recovering", "leading", "catching up", "installing",
+      "client",
+    ]
   }
 
   public func phase(of node: NodeIndex) -> Int {
@@ -162,15 +167,20 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   // MARK: The end of a run
 
+  /// A healed core is watched for at least so many election timeouts: its leader must stay, whatever those outside do.
+  private static var observedTimeouts: UInt64 { 20 }
+
   public mutating func beginLiveness(_ world: inout World<PaxosMessage>, core: NodeSet) {
     workload.isOperatorActive = false
+    checkers.leaders.healed()
+    observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
   }
 
   public func isDone(_ world: borrowing World<PaxosMessage>) -> Bool {
     guard workload.isFinished else { return false }
     guard world.runPhase == .liveness else { return true }
-    return convergence(world.core) == nil
+    return world.now >= observedUntil && convergence(world.core) == nil
   }
 
   /// Who of the core lacks what; nil when the core has converged.
@@ -201,7 +211,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       guard isCutOff, !followers.isEmpty else { continue }
       return LivenessExcuse(
         name: "leaderOutOfClientsReach",
-        witness: "\(leader) leads outside the core, \(NodeSet(followers)) of the core follow it, and a"
+        witness:
+          "\(leader) leads outside the core, \(NodeSet(followers)) of the core follow it, and a"
           + " client is cut off from it",
         nodes: [leader])
     }
@@ -218,6 +229,12 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
         "durability.acknowledged",
         checkers.durability.finish(node, appliedUpTo: replica.window.appliedUpTo), [node])
     }
+    if let problem = checkers.leaders.finish() {
+      world.report(
+        Violation(
+          kind: .liveness, checker: "progress.stableLeader", sentence: problem,
+          nodes: Array(world.core)))
+    }
     search(&world)
   }
 
@@ -231,6 +248,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     var report = tally
     report.slotsApplied = checkers.agreement.appliedUpTo.rawValue
     report.leaderships = UInt64(checkers.leaders.leaderships)
+    report.leadershipsHealed = UInt64(checkers.leaders.leadershipsHealed)
     return report
   }
 
