@@ -34,8 +34,8 @@ extension PaxosSystem {
     let key = Int(world.draw(.workload, below: UInt64(PaxosWorkload.keys)))
     if world.draw(.workload, below: 100) < workload.options.readPercent {
       switch world.draw(.workload, below: 4) {
-      case 0, 1: return .read(key: key, .quorum)
-      case 2: return .read(key: key, replicaOptions.lease == nil ? .quorum : .lease)
+      case 0: return .read(key: key, .quorum)
+      case 1, 2: return .read(key: key, replicaOptions.lease == nil ? .quorum : .lease)
       default: return .read(key: key, .local(atLeast: .zero))
       }
     }
