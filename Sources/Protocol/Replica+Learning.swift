@@ -130,11 +130,8 @@ extension Replica {
     heardChosen(message.chosenUpTo, from: voter, now: now)
     learn(message.slot, message.value, now: now, &effects)
     if catchUp.asked != nil, catchUp.isAnswered(chosenUpTo: window.chosenUpTo) {
-      if catchUp.isBehind(window.chosenUpTo) {
-        fetch(now: now, &effects)
-      } else {
-        catchUp.answered()
-      }
+      catchUp.answered()
+      if catchUp.isBehind(window.chosenUpTo) { fetch(now: now, &effects) }
     }
   }
 

@@ -17,7 +17,8 @@ import Testing
     for seed in UInt64(0)..<30 {
       let result = run(seed, profile)
       #expect(
-        result.outcome == .passed, "seed \(seed): \(String(describing: result.violation)) \(result.plan)")
+        result.outcome == .passed,
+        "seed \(seed): \(String(describing: result.violation)) \(result.plan)")
     }
   }
 

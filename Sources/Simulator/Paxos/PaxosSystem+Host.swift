@@ -88,6 +88,7 @@ extension PaxosSystem {
     if let problem = applyBatch(slot, value, node) {
       return world.check("application.batch", problem, [node])
     }
+    world.check(nodes[node.index].application.contracts.violation, node)
     checkSlot(slot, value, node, &world)
     for i in replies.replies.indices {
       let reply = replies.replies[i]
@@ -125,7 +126,6 @@ extension PaxosSystem {
       "digests",
       checkers.digests.reached(node, slot, nodes[node.index].application.digest), [node])
     world.check("exactlyOnce", checkers.exactlyOnce.applied(slot, replies.replies), [node])
-    checkContracts(nodes[node.index].application.contracts, node, &world)
     guard slot == checkers.linearizability.replayedUpTo.next else { return }
     let performed = performed(slot, value)
     for request in performed {

@@ -205,9 +205,9 @@ extension PaxosSystem {
     do throws(SnapshotInvalid) {
       var restorer = nodes[n].application.restorer()
       try restorer.take(bytes.span.bytes)
-      let restored = try restorer.finish()
-      collectCounters(nodes[n].application.contracts)
-      nodes[n].application = restored
+      // The restored one begins to count anew.
+      tally.add(nodes[n].application.contracts)
+      nodes[n].application = try restorer.finish()
     } catch {
       return world.check(
         "recovery.snapshot", "\(node) cannot restore snapshot \(info.slot): \(error)", [node])

@@ -11,7 +11,8 @@ extension World {
   /// How many past packets the network remembers for replay.
   static var replayCapacity: Int { 64 }
 
-  /// Sends a packet of `bytes` bytes; what the plan and the current cuts make of it is up to the network.
+  /// Sends a packet of `bytes` bytes; what the plan and the current cuts make of it is up to the
+  /// network.
   public mutating func send(_ from: NodeIndex, _ to: NodeIndex, _ message: Message, bytes: Int) {
     assertMayAct(from)
     packets.sent &+= 1
@@ -45,8 +46,9 @@ extension World {
     transmit(from, to, message, bytes, extra: extra, flags: flags)
   }
 
-  /// In the liveness phase: links within the core, and all links of clients. Progress is demanded of the processes; a client
-  /// that could not reach a leader outside the core would blame them for its own link.
+  /// In the liveness phase: links within the core, and all links of clients. Progress is demanded
+  /// of the processes; a client that could not reach a leader outside the core would blame them for
+  /// its own link.
   @inline(__always)
   func isHealed(_ from: NodeIndex, _ to: NodeIndex) -> Bool {
     runPhase == .liveness
@@ -86,11 +88,6 @@ extension World {
     if anyCut && cuts.isCut(from: old.from, to: old.to) { return }
     count(.packetReplayed, old.from)
     transmit(old.from, old.to, old.message, old.bytes, extra: 0, flags: codecFlag)
-  }
-
-  /// Whether the current cuts let packets through from one endpoint to another.
-  public func isConnected(_ from: NodeIndex, _ to: NodeIndex) -> Bool {
-    isReachable(from: from, to: to)
   }
 
   /// Whether a packet that arrives now is still let through.

@@ -2,7 +2,9 @@ import Simulator
 import Testing
 
 @Suite struct DecisionTapeTests {
-  private func run(_ seed: UInt64, _ tape: TapeMode)
+  private func run(
+    _ seed: UInt64, _ tape: TapeMode
+  )
     -> RunResult<Chatter.Report>
   {
     var simulation = Chatter.simulation(

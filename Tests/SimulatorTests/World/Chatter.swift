@@ -1,8 +1,9 @@
 import Protocol
 import Simulator
 
-/// The smallest tenant that uses everything: processes tick, number their ticks, log each number durably, tell everyone,
-/// and remember what they heard. Its checker knows which numbers were durable, and looks for them after each restart.
+/// The smallest tenant that uses everything: processes tick, number their ticks, log each number
+/// durably, tell everyone, and remember what they heard. Its checker knows which numbers were
+/// durable, and looks for them after each restart.
 struct Chatter: SimulatedSystem {
   struct Message: Equatable {
     var number: UInt64

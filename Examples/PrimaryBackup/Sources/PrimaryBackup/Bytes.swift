@@ -1,4 +1,5 @@
-/// Words as little-endian bytes behind a checksum; the form of everything on disk and on the wire here.
+/// Words as little-endian bytes behind a checksum; the form of everything on disk and on the wire
+/// here.
 enum Frame {
   static func bytes(_ words: [UInt64]) -> [UInt8] {
     var bytes: [UInt8] = []
@@ -37,7 +38,8 @@ enum Record {
     Frame.bytes([view, copy.view, copy.version, copy.value])
   }
 
-  /// What a journal says, and how many of its bytes are whole records: a torn tail was never confirmed to anyone.
+  /// What a journal says, and how many of its bytes are whole records: a torn tail was never
+  /// confirmed to anyone.
   static func recover(_ bytes: [UInt8]) -> (view: UInt64, copy: Copy, valid: Int) {
     var found = (view: UInt64(0), copy: Copy(), valid: 0)
     while found.valid + size <= bytes.count,

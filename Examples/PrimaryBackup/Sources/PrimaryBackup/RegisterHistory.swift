@@ -1,7 +1,8 @@
 /// What clients saw, checked as it happens.
 ///
-/// Every put that was done has a version of its own, so linearizability needs no search: one value per version, and no
-/// operation answers with an older version than one that was answered before it began.
+/// Every put that was done has a version of its own, so linearizability needs no search: one value
+/// per version, and no operation answers with an older version than one that was answered before it
+/// began.
 public struct RegisterHistory: Sendable {
   /// Value by version, as far as clients have seen it.
   private var values: [UInt64?] = [0]
@@ -11,8 +12,10 @@ public struct RegisterHistory: Sendable {
 
   public init() {}
 
-  /// Takes in an answer to an operation that began when `highest` was `floor`; a sentence when it cannot be right.
-  public mutating func check(client: Int, version: UInt64, value: UInt64, floor: UInt64) -> String? {
+  /// Takes in an answer to an operation that began when `highest` was `floor`; a sentence when it
+  /// cannot be right.
+  public mutating func check(client: Int, version: UInt64, value: UInt64, floor: UInt64) -> String?
+  {
     answered += 1
     if version < floor {
       return "client \(client) was answered version \(version), "

@@ -1,8 +1,8 @@
 import Protocol
 import Simulator
 
-/// The register in the simulator: replicas on processes, clients that read and write in turn, and the check of what they
-/// are told.
+/// The register in the simulator: replicas on processes, clients that read and write in turn, and
+/// the check of what they are told.
 public struct RegisterSystem: SimulatedSystem {
   public struct Report: Equatable, Sendable {
     public var answered: Int
@@ -46,7 +46,8 @@ public struct RegisterSystem: SimulatedSystem {
     seed: UInt64, bug: PlantedBug = .none, profile: FaultProfile = .swarm,
     trace: TraceOptions = .off
   ) -> Simulation<RegisterSystem> {
-    let configuration = SimulationConfiguration(nodes: 3, clients: 2, profile: profile, trace: trace)
+    let configuration = SimulationConfiguration(
+      nodes: 3, clients: 2, profile: profile, trace: trace)
     return Simulation(seed: seed, configuration) { _ in
       RegisterSystem(nodes: 3, clients: 2, goal: 40, bug: bug)
     }

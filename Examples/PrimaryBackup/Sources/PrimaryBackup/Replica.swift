@@ -21,17 +21,20 @@ public struct Copy: Equatable, Comparable, Sendable {
 }
 
 public enum Message: Equatable, Sendable {
-  /// Client → primary. A put names the version it follows, so a late duplicate is refused by itself.
+  /// Client → primary. A put names the version it follows, so a late duplicate is refused by
+  /// itself.
   case get(operation: UInt64)
   case put(operation: UInt64, after: UInt64, value: UInt64)
-  /// Primary → client: the register after the operation; `isDone` is false for a put that came too late.
+  /// Primary → client: the register after the operation; `isDone` is false for a put that came too
+  /// late.
   case answer(operation: UInt64, Copy, isDone: Bool)
   /// Replica → client: ask the primary of this view.
   case redirect(operation: UInt64, view: UInt64)
   /// Primary → backups: have this copy; and back: it is on disk.
   case replicate(round: UInt64, Copy)
   case confirmed(view: UInt64, round: UInt64)
-  /// Candidate → all: follow me into this view; and back: what I have, and will not confirm older views any more.
+  /// Candidate → all: follow me into this view; and back: what I have, and will not confirm older
+  /// views any more.
   case newView(UInt64)
   case joined(view: UInt64, Copy)
 }
@@ -43,7 +46,8 @@ public enum Effect: Equatable, Sendable {
   case setTimer(after: TimeSpan)
 }
 
-/// One replica of a register: the primary of view v is replica v mod n, and a majority makes a write or a view.
+/// One replica of a register: the primary of view v is replica v mod n, and a majority makes a
+/// write or a view.
 public struct Replica: Sendable {
   public enum Role: Sendable { case backup, candidate, primary }
 
@@ -95,7 +99,8 @@ public struct Replica: Sendable {
     if now - lastContact > patience {
       stand(now, &effects)
     } else if role == .primary {
-      // A round that lost packets is repeated; once it is through, one without a write is the heartbeat.
+      // A round that lost packets is repeated; once it is through, one without a write is the
+      // heartbeat.
       if isMajority(confirmations) { beginRound(nil, &effects) } else { sendRound(&effects) }
     } else if role == .candidate && confirmations & 1 << UInt64(id) != 0 {
       broadcast(.newView(view), &effects)
@@ -200,7 +205,8 @@ public struct Replica: Sendable {
     _ new: UInt64, from sender: Int, _ now: Instant, _ effects: inout [Effect]
   ) {
     guard new >= view, Int(new % UInt64(count)) == sender else { return }
-    // While a primary is in charge nobody follows another: a replica that merely hears nothing cannot disturb.
+    // While a primary is in charge nobody follows another: a replica that merely hears nothing
+    // cannot disturb.
     if new > view && now - lastContact < Self.patience / 2 && role != .candidate { return }
     if new > view { follow(new) }
     guard role == .backup else { return }
@@ -225,7 +231,8 @@ public struct Replica: Sendable {
     round = 0
     lastContact = now
     if bug != .promotesStaleBackup { copy = newest }
-    // In the new view's name, so that no copy of an older view can be newer than what this majority saw.
+    // In the new view's name, so that no copy of an older view can be newer than what this majority
+    // saw.
     copy.view = view
     beginRound(nil, &effects)
   }

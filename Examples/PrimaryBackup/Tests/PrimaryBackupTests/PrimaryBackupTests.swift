@@ -3,7 +3,9 @@ import Simulator
 import Testing
 
 @Suite struct PrimaryBackupTests {
-  private func run(_ seed: UInt64, _ bug: PlantedBug = .none, _ profile: FaultProfile = .swarm)
+  private func run(
+    _ seed: UInt64, _ bug: PlantedBug = .none, _ profile: FaultProfile = .swarm
+  )
     -> RunResult<RegisterSystem.Report>
   {
     var simulation = RegisterSystem.simulation(seed: seed, bug: bug, profile: profile)
