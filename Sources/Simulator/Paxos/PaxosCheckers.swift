@@ -24,4 +24,11 @@ extension World {
     guard let problem else { return }
     report(Violation(kind: .safety, checker: checker, sentence: problem, nodes: nodes))
   }
+
+  /// Reports a contract that did not hold, if there is one.
+  @inline(__always)
+  mutating func check(_ contract: Contract?, _ node: NodeIndex) {
+    guard let contract else { return }
+    check(String(contract.id), String(contract.sentence), [node])
+  }
 }

@@ -94,6 +94,7 @@ extension PaxosSystem {
     case .message, .diskCompleted:
       return 0
     }
+    world.check(workload.clients[c].session.contracts.violation, node)
     return workload.clients[c].effects.effects.count
   }
 
@@ -209,7 +210,8 @@ extension PaxosSystem {
     let target = NodeIndex(Int(world.draw(.workload, below: UInt64(nodes.count))))
     switch world.draw(.workload, below: 4) {
     case 0, 1:
-      for node in 0..<nodes.count where nodes[node].replica?.leads == true {
+      for node in 0..<nodes.count 
+      where nodes[node].isRunning && nodes[node].replica.leads {
         inject(.transferRequested(to: PaxosNames.replica(target)), NodeIndex(node), &world)
       }
     case 2: inject(.leadershipPermitted(false), target, &world)

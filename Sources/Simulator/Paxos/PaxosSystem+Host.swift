@@ -87,6 +87,7 @@ extension PaxosSystem {
     if let problem = applyBatch(slot, value, node) {
       return world.check("application.batch", problem, [node])
     }
+    world.check(nodes[node.index].application.contracts.violation, node)
     checkSlot(slot, value, node, &world)
     for i in replies.replies.indices {
       let reply = replies.replies[i]

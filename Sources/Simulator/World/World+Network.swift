@@ -90,11 +90,6 @@ extension World {
     transmit(old.from, old.to, old.message, old.bytes, extra: 0, flags: codecFlag)
   }
 
-  /// Whether the current cuts let packets through from one endpoint to another.
-  public func isConnected(_ from: NodeIndex, _ to: NodeIndex) -> Bool {
-    isReachable(from: from, to: to)
-  }
-
   /// Whether a packet that arrives now is still let through.
   func isReachable(from: NodeIndex, to: NodeIndex) -> Bool {
     !anyCut || !cuts.isCut(from: from, to: to)
