@@ -9,7 +9,7 @@ extension Simulation {
     if world.states[node.index] == .down { begin(node) }
   }
 
-  private mutating func begin(_ node: NodeIndex) {
+  mutating func begin(_ node: NodeIndex) {
     let n = node.index
     if world.isProcess(node) {
       world.states[n] = .up
@@ -115,16 +115,5 @@ extension Simulation {
       world.packets.undeliverable &+= 1
     }
     world.held[n].removeAll(keepingCapacity: true)
-  }
-
-  // MARK: For scripted tests and scenarios
-
-  /// Crashes a process between two events; it restarts as the plan says.
-  public mutating func crashNow(_ node: NodeIndex) { crash(node) }
-  /// Lets a process crash among the effects of its next step that has any.
-  public mutating func armCrash(_ node: NodeIndex) { world.armed.insert(node) }
-  /// Pauses a process for `microseconds`.
-  public mutating func pauseNow(_ node: NodeIndex, microseconds: UInt64) {
-    pause(node, forMicroseconds: microseconds)
   }
 }

@@ -43,9 +43,10 @@ public struct Simulation<System: SimulatedSystem> {
     return result
   }
 
-  /// Runs until the next event would come after `time` (simulated nanoseconds), or to the end.
+  /// Runs until simulated time is `time` (nanoseconds) and all events up to then are handled, or to the end.
   public mutating func run(until time: UInt64) {
     while let next = world.queue.nextTime, next <= time, advance() {}
+    if outcome == nil { world.now = max(world.now, time) }
   }
 
   /// What there is to say about the run so far.

@@ -75,3 +75,19 @@ public struct TraceDigest: Equatable, Sendable {
     return min(agreed + 1, end)...end
   }
 }
+
+extension TraceDigest {
+  /// The number of the first event at which two runs part, or nil when they are alike.
+  ///
+  /// Each closure makes its run from the start, keeping checkpoints by the rule it is given: first coarse ones, then one
+  /// per event where the coarse ones first differ.
+  public static func firstDivergentEvent(
+    _ a: (CheckpointRule) -> TraceDigest, _ b: (CheckpointRule) -> TraceDigest
+  ) -> UInt64? {
+    let coarse = CheckpointRule.every(4_096)
+    guard let window = firstDivergence(a(coarse), b(coarse)) else { return nil }
+    let fine = CheckpointRule.every(1, in: window)
+    let found = firstDivergence(a(fine), b(fine))
+    return found?.upperBound
+  }
+}

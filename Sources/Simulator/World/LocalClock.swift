@@ -35,7 +35,7 @@ public struct LocalClock: Equatable, Sendable {
   /// The first simulated time, not before `now`, at which the clock shows `deadline`; nil while it stands still before it.
   public func simulatedTime(of deadline: Instant, notBefore now: UInt64) -> UInt64? {
     if reading(at: now) >= deadline { return now }
-    if isFrozen { return nil }
+    if isFrozen || deadline == .never { return nil }
     let need = deadline.rawValue &- localBase
     var elapsed = need
     if rate != 0 {
@@ -77,6 +77,7 @@ public struct LocalClock: Equatable, Sendable {
 
   /// Runs again from `now` where it stood.
   public mutating func thaw(at now: UInt64) {
+    guard isFrozen else { return }
     simulatedBase = now
     isFrozen = false
   }

@@ -128,12 +128,4 @@ extension World {
     }
     if runPhase == .liveness { cuts.heal(among: core) }
   }
-
-  // MARK: For scripted tests and scenarios
-
-  /// Cuts links as `cuts` says until healed; answers the number `restoreLinks` takes.
-  public mutating func cutLinks(_ cuts: LinkCuts) -> UInt32 {
-    disturb(cuts: cuts, healAfter: nil)
-  }
-  public mutating func restoreLinks(_ number: UInt32) { heal(number) }
 }

@@ -33,6 +33,8 @@ struct Chatter: SimulatedSystem {
     var crashes: UInt64 = 0
   }
 
+  /// Longer than the smallest piece that a torn write keeps.
+  static var recordSize: Int { 24 }
   static var phaseNames: [String] { ["quiet", "talking"] }
 
   var nodes: [Node]
@@ -75,8 +77,8 @@ struct Chatter: SimulatedSystem {
     if world.isProcess(node) {
       let log = world.read(node, file: "log") ?? []
       for position in 0..<acknowledged[n] {
-        let at = Int(position) * 8
-        guard at + 8 <= log.count, Self.word(log, at) == position + 1 else {
+        let at = Int(position) * Self.recordSize
+        guard at + Self.recordSize <= log.count, Self.word(log, at) == position + 1 else {
           world.report(
             Violation(
               kind: .safety, checker: "durability",
@@ -87,7 +89,7 @@ struct Chatter: SimulatedSystem {
       nodes[n].number = acknowledged[n]
       totals.recovered += acknowledged[n]
       // Whatever follows was never acknowledged: overwrite it.
-      world.truncate(node, file: "log", to: Int(acknowledged[n]) * 8)
+      world.truncate(node, file: "log", to: Int(acknowledged[n]) * Self.recordSize)
     }
     nodes[n].effects.append(.setTimer(world.localTime(node) + interval))
     return nodes[n].effects.count
@@ -134,7 +136,9 @@ struct Chatter: SimulatedSystem {
     totals.performed += 1
     let n = node.index
     switch nodes[n].effects[effect] {
-    case .append(let number): world.append(node, file: "log", Self.bytes(number))
+    case .append(let number):
+      world.append(
+        node, file: "log", Self.bytes(number) + Self.bytes(~number) + Self.bytes(number))
     case .flush:
       let ticket = world.flush(node)
       nodes[n].flushing.append((ticket, nodes[n].number))
