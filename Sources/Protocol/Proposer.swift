@@ -111,7 +111,11 @@ public struct Proposer: Equatable, Sendable {
     window: SlotWindow, _ contracts: inout ContractRecorder
   ) -> Next {
     guard phase == .proposing, window.chosenUpTo >= mustLearnUpTo else { return .blocked }
-    while nextSlot <= window.chosenUpTo || window.isChosen(nextSlot) { nextSlot = nextSlot.next }
+    while nextSlot <= window.chosenUpTo
+      || nextSlot - window.chosenUpTo <= windowSlots && window.isChosen(nextSlot)
+    {
+      nextSlot = nextSlot.next
+    }
     guard nextSlot - window.chosenUpTo <= windowSlots, window.contains(nextSlot) else {
       return .blocked
     }

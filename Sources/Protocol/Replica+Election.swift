@@ -68,7 +68,7 @@ extension Replica {
   mutating func receive(
     _ preVote: PreVote, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(preVote.chosenUpTo, from: voter)
+    heardChosen(preVote.chosenUpTo, from: voter, now: now)
     let isGranted =
       election.grants(preVote, promised: acceptor.promised, leads: leads, now: now)
       && !leaseGuard.forbids(preVote.ballot, releasedLease: .zero, now: now)
@@ -85,7 +85,7 @@ extension Replica {
   mutating func receive(
     _ reply: PreVoteReply, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(reply.chosenUpTo, from: voter)
+    heardChosen(reply.chosenUpTo, from: voter, now: now)
     guard election.process(reply, from: voter, &contracts), role == .preCandidate else { return }
     guard election.furthest - window.chosenUpTo <= options.windowSlots else {
       // Too far behind to settle the window: learn first, from one that just answered, and stand again soon.
@@ -153,7 +153,7 @@ extension Replica {
   mutating func receive(
     _ promise: Promise, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(promise.chosenUpTo, from: voter)
+    heardChosen(promise.chosenUpTo, from: voter, now: now)
     concludePhase1(
       proposer.process1b(promise, from: voter, &contracts), now: now, &effects)
   }

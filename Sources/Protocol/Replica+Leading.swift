@@ -136,8 +136,7 @@ extension Replica {
   mutating func receive(
     _ reply: HeartbeatReply, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(reply.chosenUpTo, from: voter)
-    watchForGap(now: now)
+    heardChosen(reply.chosenUpTo, from: voter, now: now)
     guard reply.ballot == proposer.ballot, leads else { return }
     if rounds.process(reply, from: voter, now: now, &contracts) {
       serveReads(&effects)

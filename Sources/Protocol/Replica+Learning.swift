@@ -5,7 +5,7 @@ extension Replica {
     _ watermark: Slot, at ballot: Ballot, from voter: Int, now: Instant,
     _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(watermark, from: voter)
+    heardChosen(watermark, from: voter, now: now)
     if learner.observe(watermark, at: ballot, window: &window, &contracts) {
       chosenAdvanced(now: now, &effects)
     }
@@ -65,6 +65,13 @@ extension Replica {
 
   // MARK: Fetching slots
 
+  /// A peer said how far it knows the log. Whoever it is and whatever about: one that cannot hear the leader learns from
+  /// its other peers.
+  mutating func heardChosen(_ slot: Slot, from voter: Int, now: Instant) {
+    catchUp.heard(slot, from: voter)
+    watchForGap(now: now)
+  }
+
   /// If a peer knows more, look again after a moment: a gap is mostly reordering.
   mutating func watchForGap(now: Instant) {
     guard deadlines[.catchUp] == .never, catchUp.isBehind(window.chosenUpTo) else { return }
@@ -115,7 +122,7 @@ extension Replica {
   mutating func receive(
     _ message: Learn, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(message.chosenUpTo, from: voter)
+    heardChosen(message.chosenUpTo, from: voter, now: now)
     learn(message.slot, message.value, now: now, &effects)
     if catchUp.asked != nil, catchUp.isAnswered(chosenUpTo: window.chosenUpTo) {
       if catchUp.isBehind(window.chosenUpTo) {
@@ -155,7 +162,7 @@ extension Replica {
   mutating func receive(
     _ offer: SnapshotOffer, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.heard(offer.snapshot.slot, from: voter)
+    heardChosen(offer.snapshot.slot, from: voter, now: now)
     guard
       let chunk = catchUp.process(
         offer, from: voter, chosenUpTo: window.chosenUpTo, &contracts)

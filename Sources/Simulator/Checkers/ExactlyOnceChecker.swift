@@ -5,7 +5,9 @@ struct ExactlyOnceChecker: Sendable {
   private struct Session: Sendable {
     var id: SessionID
     var last: SequenceNumber
+    /// The slot of the last performance, and the first command that was performed in it.
     var slot: Slot
+    var first: SequenceNumber
   }
 
   private var sessions: [Session] = []
@@ -23,11 +25,12 @@ struct ExactlyOnceChecker: Sendable {
         if sequence != SequenceNumber(1) {
           return "session \(id.rawValue) began with command \(sequence.rawValue)"
         }
-        sessions.append(Session(id: id, last: sequence, slot: slot))
+        sessions.append(Session(id: id, last: sequence, slot: slot, first: sequence))
         continue
       }
-      // The same command twice in one slot shows as a repetition of this slot: the sequence tells it apart.
-      if sequence == sessions[i].last && sessions[i].slot == slot { continue }
+      // A command that is twice in one batch is answered twice with this slot; the second time is a repetition.
+      let range = sessions[i].first...sessions[i].last
+      if sessions[i].slot == slot && range.contains(sequence) { continue }
       if sequence <= sessions[i].last {
         return "command \(sequence.rawValue) of session \(id.rawValue) was performed again in slot"
           + " \(slot)"
@@ -37,7 +40,10 @@ struct ExactlyOnceChecker: Sendable {
           + " \(sessions[i].last.rawValue)"
       }
       sessions[i].last = sequence
-      sessions[i].slot = slot
+      if sessions[i].slot != slot {
+        sessions[i].slot = slot
+        sessions[i].first = sequence
+      }
     }
     return nil
   }

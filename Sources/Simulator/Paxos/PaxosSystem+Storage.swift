@@ -110,7 +110,7 @@ extension PaxosSystem {
       checkRecovered(recovered.durable, node, &world)
       return recovered.durable
     } catch {
-      world.check("recovery.journal", "\(node) cannot read its journal: \(error)", [node])
+      world.check("recovery.journal", "\(node) cannot read its journal: \(error); segments \(numbers)", [node])
       return nil
     }
   }

@@ -161,8 +161,10 @@ public struct SimulatedDisk: Sendable {
         } else {
           let kept = tear(inode, offset, start, count, plan, &streams)
           if kept == 0 { outcome.lost += 1 } else { outcome.torn += 1 }
-          dropping = plan.crashWrites == 1
-          droppingNames = dropping
+          if plan.crashWrites == 1 {
+            dropping = true
+            droppingNames = true
+          }
         }
       case .truncate, .create, .delete, .rename:
         // In order: what follows a lost change of names is lost as well.
