@@ -18,45 +18,64 @@ extension CampaignReport {
 
   private var overview: [String] {
     var table = TextTable(header: [], alignments: [.left, .left])
-    func row(_ name: String, _ value: String) { table.add([name, value]) }
+    for (name, value) in overviewRows { table.add([name, value]) }
+    return table.lines
+  }
+
+  private var overviewRows: [(String, String)] {
+    var rows: [(String, String)] = []
     let outcomes = RunOutcome.allCases.filter { tally[$0] > 0 || $0 == .passed }
       .map { "\(Decimals.grouped(tally[$0])) \($0.rawValue)" }.joined(separator: ", ")
-    row("seeds", "\(selection)\(isCutShort ? " (cut short)" : "")")
-    row("runs", "\(Decimals.grouped(tally.runs)): \(outcomes)")
-    row(
-      "settings",
-      "profile \(settings.profile.rawValue), \(settings.replicas.map { "\($0)" } ?? "drawn") "
-        + "replicas, \(settings.commands.map { "\($0)" } ?? "drawn") commands, \(jobs) "
-        + "job\(jobs == 1 ? "" : "s")\(isIsolated ? " in processes of their own" : "")")
-    row(
-      "speed",
-      "\(Decimals.text(seedsPerSecond, places: 1)) seeds/s, "
-        + "\(Decimals.grouped(UInt64(stepsPerSecondPerCore))) protocol steps/s per core, "
-        + "\(Decimals.grouped(UInt64(eventsPerSecondPerCore))) events/s per core")
-    row(
-      "time",
-      "\(Decimals.text(simulatedHours, places: 2)) simulated hours in "
-        + "\(DurationText.text(wallNanoseconds)): factor \(Decimals.text(timeFactor, places: 0))")
-    row(
-      "work",
-      "\(Decimals.grouped(tally.steps)) steps, \(Decimals.grouped(tally.events)) events, "
-        + "\(Decimals.grouped(tally.slotsApplied)) slots")
-    row(
-      "clients",
-      "\(Decimals.grouped(tally.commandsAcknowledged)) commands acknowledged, "
-        + "\(Decimals.grouped(tally.readsAnswered)) reads answered, "
-        + "\(Decimals.grouped(tally.operationsRefused)) refused, "
-        + "\(Decimals.grouped(tally.operationsUnknown)) unknown")
-    row("searched", "\(Decimals.grouped(tally.searched)) histories by the search checker")
-    if tally.excused > 0 { row("excused", "\(tally.excused) runs without progress") }
-    row(
-      "contracts",
-      ContractRecorder.isEnabled
-        ? "\(Decimals.grouped(tally.contracts.reduce(0, +))) evaluations of "
-          + "\(tally.contracts.filter { $0 > 0 }.count) of \(tally.contracts.count)"
-        : "not compiled into this build (`make release` does)")
-    row("digest", Hex.text(tally.combinedDigest))
-    return table.lines
+    rows.append(("seeds", selection + (isCutShort ? " (cut short)" : "")))
+    rows.append(("runs", "\(Decimals.grouped(tally.runs)): \(outcomes)"))
+    rows.append(("settings", settingsText))
+    let perCore = Decimals.grouped(UInt64(stepsPerSecondPerCore))
+    let eventsPerCore = Decimals.grouped(UInt64(eventsPerSecondPerCore))
+    rows.append(
+      (
+        "speed",
+        "\(Decimals.text(seedsPerSecond, places: 1)) seeds/s, \(perCore) protocol steps/s per core, "
+          + "\(eventsPerCore) events/s per core"
+      ))
+    let hours = Decimals.text(simulatedHours, places: 2)
+    let factor = Decimals.text(timeFactor, places: 0)
+    rows.append(
+      ("time", "\(hours) simulated hours in \(DurationText.text(wallNanoseconds)): factor \(factor)"))
+    func grouped(_ value: UInt64) -> String { Decimals.grouped(value) }
+    rows.append(
+      (
+        "work",
+        "\(grouped(tally.steps)) steps, \(grouped(tally.events)) events, "
+          + "\(grouped(tally.slotsApplied)) slots"
+      ))
+    rows.append(
+      (
+        "clients",
+        "\(grouped(tally.commandsAcknowledged)) commands acknowledged, "
+          + "\(grouped(tally.readsAnswered)) reads answered, "
+          + "\(grouped(tally.operationsRefused)) refused, \(grouped(tally.operationsUnknown)) unknown"
+      ))
+    rows.append(("searched", "\(grouped(tally.searched)) histories by the search checker"))
+    if tally.excused > 0 { rows.append(("excused", "\(tally.excused) runs without progress")) }
+    rows.append(("contracts", contractsText))
+    rows.append(("digest", Hex.text(tally.combinedDigest)))
+    return rows
+  }
+
+  private var settingsText: String {
+    let replicas = settings.replicas.map { "\($0)" } ?? "drawn"
+    let commands = settings.commands.map { "\($0)" } ?? "drawn"
+    return "profile \(settings.profile.rawValue), \(replicas) replicas, \(commands) commands, "
+      + "\(jobs) job\(jobs == 1 ? "" : "s")" + (isIsolated ? " in processes of their own" : "")
+  }
+
+  private var contractsText: String {
+    guard ContractRecorder.isEnabled else {
+      return "not compiled into this build (`make release` does)"
+    }
+    let evaluated = tally.contracts.filter { $0 > 0 }.count
+    let evaluations = Decimals.grouped(tally.contracts.reduce(0, +))
+    return "\(evaluations) evaluations of \(evaluated) of \(tally.contracts.count)"
   }
 
   private var coverageLines: [String] {
@@ -76,13 +95,16 @@ extension CampaignReport {
     if failed.isEmpty {
       return ["determinism: \(checks.count) seeds run again in fresh processes, same digests"]
     }
-    return failed.flatMap { check in
-      [
+    var lines: [String] = []
+    for check in failed {
+      let fresh = check.fresh.map { Hex.text($0) } ?? "no result"
+      lines.append(
         "NOT DETERMINISTIC seed \(check.seed): \(Hex.text(check.campaign)) in the campaign, "
-          + (check.fresh.map { Hex.text($0) } ?? "no result") + " in a fresh process"
-      ] + (check.divergence.map { ["  \($0)"] } ?? [])
-        + ["  " + settings.replayCommand(seed: check.seed)]
+          + "\(fresh) in a fresh process")
+      if let divergence = check.divergence { lines.append("  \(divergence)") }
+      lines.append("  " + settings.replayCommand(seed: check.seed))
     }
+    return lines
   }
 
   private var failureLines: [String] {

@@ -61,24 +61,31 @@ public struct CampaignReport: Sendable {
 
   // MARK: JSON
 
-  public var json: JSONValue {
-    let coverage = tally.coverage
-    return .object([
+  public var json: JSONValue { .object(setup + figures + findings + counters) }
+
+  private var setup: [JSONValue.Member] {
+    [
       .init("seeds", .string(selection)),
       .init("profile", .string(settings.profile.rawValue)),
-      .init("replicas", settings.replicas.map { .count($0) } ?? .null),
-      .init("commands", settings.commands.map { .count($0) } ?? .null),
+      .init("replicas", .optional(settings.replicas)),
+      .init("commands", .optional(settings.commands)),
       .init("jobs", .count(jobs)),
       .init("isolated", .bool(isIsolated)),
       .init("cutShort", .bool(isCutShort)),
+    ]
+  }
+
+  private var figures: [JSONValue.Member] {
+    let outcomes = RunOutcome.allCases.map { (name: $0.rawValue, count: tally[$0]) }
+    return [
       .init("runs", .integer(tally.runs)),
-      .init("outcomes", .counts(RunOutcome.allCases.map { ($0.rawValue, tally[$0]) })),
+      .init("outcomes", .counts(outcomes)),
       .init("excused", .integer(tally.excused)),
       .init("searched", .integer(tally.searched)),
       .init("digest", .string(Hex.text(tally.combinedDigest))),
-      .init("wallSeconds", .number(Double(wallNanoseconds) / 1e9)),
-      .init("busySeconds", .number(Double(tally.busyNanoseconds) / 1e9)),
-      .init("cpuSeconds", .number(Double(tally.cpuNanoseconds) / 1e9)),
+      .init("wallSeconds", .seconds(wallNanoseconds)),
+      .init("busySeconds", .seconds(tally.busyNanoseconds)),
+      .init("cpuSeconds", .seconds(tally.cpuNanoseconds)),
       .init("seedsPerSecond", .number(seedsPerSecond)),
       .init("steps", .integer(tally.steps)),
       .init("stepsPerSecondPerCore", .number(stepsPerSecondPerCore)),
@@ -92,19 +99,32 @@ public struct CampaignReport: Sendable {
       .init("operationsUnknown", .integer(tally.operationsUnknown)),
       .init("operationsRefused", .integer(tally.operationsRefused)),
       .init("slotsApplied", .integer(tally.slotsApplied)),
+    ]
+  }
+
+  private var findings: [JSONValue.Member] {
+    [
       .init("failuresByChecker", failuresByCheckerJSON),
       .init("failures", .array(tally.failedRuns.map { Self.failureJSON($0) })),
       .init("determinism", .array(checks.map { Self.checkJSON($0) })),
-      .init("coverage", Self.coverageJSON(coverage)),
+      .init("coverage", Self.coverageJSON(tally.coverage)),
+    ]
+  }
+
+  private var counters: [JSONValue.Member] {
+    let marks = zip(Mark.allCases, tally.marks).map { (name: String($0.id), count: $1) }
+    let contracts = zip(Contract.allCases, tally.contracts).map {
+      (name: String($0.id), count: $1)
+    }
+    let screened = zip(ScreenReason.allCases, tally.screened).map { (name: "\($0)", count: $1) }
+    return [
       .init("faultsByPhase", faultsByPhaseJSON),
-      .init("marks", .counts(zip(Mark.allCases, tally.marks).map { (String($0.id), $1) })),
-      .init(
-        "contracts", .counts(zip(Contract.allCases, tally.contracts).map { (String($0.id), $1) })),
-      .init(
-        "contractEvaluations", .integer(tally.contracts.reduce(0, +))),
+      .init("marks", .counts(marks)),
+      .init("contracts", .counts(contracts)),
+      .init("contractEvaluations", .integer(tally.contracts.reduce(0, +))),
       .init("contractsCompiledIn", .bool(ContractRecorder.isEnabled)),
-      .init("screened", .counts(zip(ScreenReason.allCases, tally.screened).map { ("\($0)", $1) })),
-    ])
+      .init("screened", .counts(screened)),
+    ]
   }
 
   private var failuresByCheckerJSON: JSONValue {
@@ -141,24 +161,23 @@ public struct CampaignReport: Sendable {
   }
 
   private static func coverageJSON(_ coverage: Coverage) -> JSONValue {
-    .object([
+    func names(_ names: [String]) -> JSONValue { .array(names.map { .string($0) }) }
+    var excuses = CoverageRules.cells.map { rule in
+      JSONValue.object([
+        .init("faults", names(rule.faults.map { $0.name })),
+        .init("phases", names(rule.phases)),
+        .init("reason", .string(rule.reason)),
+      ])
+    }
+    excuses += CoverageRules.contracts.map { exceptionJSON("contract", $0.subject.id, $0.reason) }
+    excuses += CoverageRules.marks.map { exceptionJSON("mark", $0.subject.id, $0.reason) }
+    return .object([
       .init("complete", .bool(coverage.isComplete)),
-      .init("emptyCells", .array(coverage.missingCells.map { .string($0.name) })),
-      .init("unreachedContracts", .array(coverage.missingContracts.map { .string($0) })),
-      .init("unreachedMarks", .array(coverage.missingMarks.map { .string($0) })),
-      .init("contradictions", .array(coverage.contradictions.map { .string($0) })),
-      .init(
-        "unreachableByDesign",
-        .array(
-          CoverageRules.cells.map { rule in
-            .object([
-              .init("faults", .array(rule.faults.map { .string($0.name) })),
-              .init("phases", .array(rule.phases.map { .string($0) })),
-              .init("reason", .string(rule.reason)),
-            ])
-          }
-            + CoverageRules.contracts.map { exceptionJSON("contract", $0.subject.id, $0.reason) }
-            + CoverageRules.marks.map { exceptionJSON("mark", $0.subject.id, $0.reason) })),
+      .init("emptyCells", names(coverage.missingCells.map { $0.name })),
+      .init("unreachedContracts", names(coverage.missingContracts)),
+      .init("unreachedMarks", names(coverage.missingMarks)),
+      .init("contradictions", names(coverage.contradictions)),
+      .init("unreachableByDesign", .array(excuses)),
     ])
   }
 
@@ -172,7 +191,9 @@ public struct CampaignReport: Sendable {
         .init(
           fault.name,
           .counts(
-            tally.faults.phaseNames.enumerated().map { ($1, tally.faults[fault, $0]) }))
+            tally.faults.phaseNames.enumerated().map {
+              (name: $1, count: tally.faults[fault, $0])
+            }))
       })
   }
 }

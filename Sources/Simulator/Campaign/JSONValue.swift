@@ -22,6 +22,14 @@ public enum JSONValue: Equatable, Sendable {
   /// An integer from any count that is not negative.
   public static func count(_ value: Int) -> JSONValue { .integer(UInt64(max(0, value))) }
 
+  /// A count, or `null`.
+  public static func optional(_ value: Int?) -> JSONValue { value.map { .count($0) } ?? .null }
+
+  /// Nanoseconds as seconds.
+  public static func seconds(_ nanoseconds: UInt64) -> JSONValue {
+    .number(Double(nanoseconds) / 1e9)
+  }
+
   /// An object whose values are counts.
   public static func counts(_ pairs: [(name: String, count: UInt64)]) -> JSONValue {
     .object(pairs.map { Member($0.name, .integer($0.count)) })

@@ -33,13 +33,15 @@ extension RunRecord {
     return String(decoding: words.bytes, as: UTF8.self)
   }
 
-  private static let packetFields: [WritableKeyPath<PacketCounts, UInt64> & Sendable] = [
-    \.sent, \.delivered, \.undeliverable, \.rejected,
-  ]
-  private static let reportFields: [WritableKeyPath<PaxosReport, UInt64> & Sendable] = [
-    \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
-    \.operationsRefused, \.slotsApplied, \.leaderships,
-  ]
+  private static var packetFields: [WritableKeyPath<PacketCounts, UInt64>] {
+    [\.sent, \.delivered, \.undeliverable, \.rejected]
+  }
+  private static var reportFields: [WritableKeyPath<PaxosReport, UInt64>] {
+    [
+      \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
+      \.operationsRefused, \.slotsApplied, \.leaderships,
+    ]
+  }
 
   /// Reads a line that `wireLine` wrote; nil for anything else.
   public init?(wireLine: some StringProtocol, _ settings: RunSettings) {

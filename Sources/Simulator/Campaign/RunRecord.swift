@@ -81,8 +81,10 @@ public struct RunRecord: Equatable, Sendable {
 
 extension RunRecord {
   /// The record as `rsl-sim run --format json` prints it.
-  public var json: JSONValue {
-    .object([
+  public var json: JSONValue { .object(figures + findings) }
+
+  private var figures: [JSONValue.Member] {
+    [
       .init("seed", .integer(seed)),
       .init("profile", .string(settings.profile.rawValue)),
       .init("outcome", .string(outcome.rawValue)),
@@ -90,9 +92,9 @@ extension RunRecord {
       .init("steps", .integer(report.protocolSteps)),
       .init("events", .integer(events)),
       .init("effects", .integer(effects)),
-      .init("simulatedSeconds", .number(Double(simulatedNanoseconds) / 1e9)),
-      .init("safetySeconds", .number(Double(safetyNanoseconds) / 1e9)),
-      .init("wallSeconds", .number(Double(wallNanoseconds) / 1e9)),
+      .init("simulatedSeconds", .seconds(simulatedNanoseconds)),
+      .init("safetySeconds", .seconds(safetyNanoseconds)),
+      .init("wallSeconds", .seconds(wallNanoseconds)),
       .init("replicas", .count(report.replicas)),
       .init("clients", .count(report.clients)),
       .init("commandsAcknowledged", .integer(report.commandsAcknowledged)),
@@ -102,6 +104,11 @@ extension RunRecord {
       .init("slotsApplied", .integer(report.slotsApplied)),
       .init("leaderships", .integer(report.leaderships)),
       .init("searched", .bool(report.isSearched)),
+    ]
+  }
+
+  private var findings: [JSONValue.Member] {
+    [
       .init("violation", violationJSON),
       .init("excuse", excuseJSON),
       .init("packets", .counts(packetCounts)),
@@ -112,7 +119,7 @@ extension RunRecord {
       .init("contractsCompiledIn", .bool(ContractRecorder.isEnabled)),
       .init("plan", .string(plan)),
       .init("replay", .string(replayCommand)),
-    ])
+    ]
   }
 
   var violationJSON: JSONValue {
