@@ -11,6 +11,9 @@ public struct Ballot: Hashable, Comparable, Sendable, CustomStringConvertible {
     self.proposer = proposer
   }
 
+  /// Rounds above this are refused from peers: no cluster lives to reach it, and a successor always exists below it.
+  public static let roundMax: UInt64 = 1 << 62
+
   /// Below every ballot a proposer can use: "nothing promised", "nothing voted".
   public static let zero = Ballot(round: 0, proposer: ReplicaID(0))
 

@@ -45,7 +45,8 @@ public struct CatchUp: Equatable, Sendable {
     return false
   }
 
-  /// Asks a voter that is ahead: the one that is furthest, or, when an answer is overdue, the next one after it.
+  /// Asks the voter that is known to be furthest, or, when an answer is overdue, the next voter after the one that owes
+  /// it: not only those known to be ahead, because followers that are do not tell each other.
   public mutating func ask(
     window: SlotWindow, _ contracts: inout ContractRecorder
   ) -> (voter: Int, Fetch)? {
@@ -54,11 +55,12 @@ public struct CatchUp: Equatable, Sendable {
     var best = -1
     for step in 1...peers.count {
       let i = (max(overdue, 0) + step) % peers.count
-      guard i != own, peers[i] > window.chosenUpTo else { continue }
+      guard i != own else { continue }
       if overdue >= 0 {
         best = i
         break
       }
+      guard peers[i] > window.chosenUpTo else { continue }
       if best < 0 || peers[i] > peers[best] { best = i }
     }
     guard best >= 0 else { return nil }

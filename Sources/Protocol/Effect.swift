@@ -48,7 +48,8 @@ public enum Effect: Hashable, Sendable {
   case restoreSnapshot(SnapshotInfo)
   /// Log bytes and journal segments up to this slot are no longer needed.
   case truncate(upTo: Slot)
-  /// The replica's role, ballot or idea of the leader changed.
+  /// The replica's role, ballot or idea of the leader changed. On `follower` nothing that clients wait for here will be
+  /// rejected one by one: the host tells them all to ask elsewhere, under the same sequence numbers.
   case roleChanged(Role, Ballot, leader: ReplicaID?)
 }
 

@@ -27,6 +27,7 @@ public struct ReplicaOptions: Hashable, Sendable {
   public var windowSlots = 64
   /// How many slots a replica keeps in memory; a power of two.
   public var logSlots = 4_096
+  public static let logSlotsMax = 1 << 24
 
   // Batches
   public var batchCommandsMax: UInt32 = 256
@@ -82,11 +83,15 @@ public struct ReplicaOptions: Hashable, Sendable {
     }
     try check(windowSlots >= 1, "windowSlots is \(windowSlots); it must be at least 1")
     try check(
-      logSlots > 0 && logSlots & (logSlots - 1) == 0,
-      "logSlots is \(logSlots); it must be a power of two")
+      logSlots > 0 && logSlots & (logSlots - 1) == 0 && logSlots <= Self.logSlotsMax,
+      "logSlots is \(logSlots); it must be a power of two and at most \(Self.logSlotsMax)")
     try check(
       snapshotInterval >= 1 && snapshotTailSlots >= 0,
       "snapshotInterval must be at least 1 and snapshotTailSlots at least 0")
+    // Each by itself first, lest their sum overflow.
+    try check(
+      max(windowSlots, max(snapshotInterval, snapshotTailSlots)) <= logSlots,
+      "windowSlots, snapshotInterval and snapshotTailSlots must each be at most logSlots")
     try check(
       snapshotInterval + snapshotTailSlots + 2 * windowSlots <= logSlots,
       "logSlots (\(logSlots)) must hold snapshotInterval (\(snapshotInterval)), snapshotTailSlots"
@@ -98,7 +103,7 @@ public struct ReplicaOptions: Hashable, Sendable {
     try check(snapshotChunkBytes >= 64, "snapshotChunkBytes must be at least 64")
     try check(readsMax >= 1, "readsMax must be at least 1")
     try check(
-      heartbeatInterval > .zero && heartbeatInterval * 2 <= electionTimeout,
+      heartbeatInterval > .zero && heartbeatInterval <= electionTimeout / 2,
       "electionTimeout must be at least twice heartbeatInterval, and that above zero")
     try check(electionJitter > .zero, "electionJitter must be above zero, or elections may tie")
     try check(

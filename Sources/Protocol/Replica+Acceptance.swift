@@ -35,13 +35,13 @@ extension Replica {
   mutating func receive(
     _ accept: Accept, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    guard accept.ballot >= acceptor.promised else {
+    guard accept.ballot >= followed else {
       contracts.mark(.acceptRejected)
       election.saw(accept.ballot)
       effects.append(
         .send(
           to: accept.ballot.proposer,
-          .rejected(Rejected(ballot: accept.ballot, promised: acceptor.promised))))
+          .rejected(Rejected(ballot: accept.ballot, promised: followed))))
       return
     }
     heardLeader(accept.ballot, now: now, &effects)

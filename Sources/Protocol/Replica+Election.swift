@@ -2,6 +2,10 @@
 extension Replica {
   // MARK: Following
 
+  /// The lowest ballot that is still followed: promised, or that of the latest leader heard. A heartbeat does not raise the
+  /// promise, and without the second half a delayed one of an older leader would take over the vow made to the newer.
+  var followed: Ballot { max(acceptor.promised, election.leaderBallot) }
+
   /// An Accept or Heartbeat at or above the promise: its proposer leads.
   mutating func heardLeader(
     _ ballot: Ballot, now: Instant, _ effects: inout EffectBuffer
@@ -196,7 +200,13 @@ extension Replica {
     _ request: StandForElection, from: ReplicaID, now: Instant, _ effects: inout EffectBuffer
   ) {
     guard request.ballot == election.leaderBallot, election.isPermitted, role == .follower,
-      acceptor.promised <= request.ballot
+      acceptor.promised <= request.ballot,
+      !leaseGuard.forbids(
+        request.ballot.successor(for: id), releasedLease: request.ballot, now: now)
+    else { return }
+    // The own promise is one of the quorum's, so the own vow to a later leader stands in its way like anybody's.
+    guard !leaseGuard.forbids(
+      election.highestSeen.successor(for: id), releasedLease: request.ballot, now: now)
     else { return }
     contracts.mark(.transferAccepted)
     prepare(releasedLease: request.ballot, now: now, &effects)
@@ -207,6 +217,7 @@ extension Replica {
   ) {
     guard leads, target != id, index(of: target) != nil, transferTarget == nil else { return }
     transferTarget = target
+    isTransferSent = false
     deadlines[.transfer] = now + options.electionTimeout
     continueTransfer(now: now, &effects)
   }
@@ -214,11 +225,12 @@ extension Replica {
   /// Hands over once the target knows everything and nothing is in flight.
   mutating func continueTransfer(now: Instant, _ effects: inout EffectBuffer) {
     guard let target = transferTarget, let voter = index(of: target), role == .leader,
-      !isLeaseReleased, batcher.isEmpty, proposer.slotsInFlight(window) == 0,
+      !isTransferSent, batcher.isEmpty, proposer.slotsInFlight(window) == 0,
       catchUp.peers[voter] >= window.chosenUpTo
     else { return }
     // From here on no read of this ballot rests on the lease, even if the target never stands.
     isLeaseReleased = true
+    isTransferSent = true
     effects.append(
       .send(to: target, .standForElection(StandForElection(ballot: proposer.ballot))))
   }

@@ -116,11 +116,11 @@ extension Replica {
   mutating func receive(
     _ heartbeat: Heartbeat, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
-    guard heartbeat.ballot >= acceptor.promised else {
+    guard heartbeat.ballot >= followed else {
       effects.append(
         .send(
           to: heartbeat.ballot.proposer,
-          .rejected(Rejected(ballot: heartbeat.ballot, promised: acceptor.promised))))
+          .rejected(Rejected(ballot: heartbeat.ballot, promised: followed))))
       return
     }
     heardLeader(heartbeat.ballot, now: now, &effects)
@@ -165,10 +165,12 @@ extension Replica {
     case .candidate:
       sendPrepare(now: now, &effects)
     case .preCandidate:
-      effects.append(
-        .broadcast(
-          .preVote(
-            PreVote(ballot: election.preVoteBallot, chosenUpTo: window.chosenUpTo))))
+      // Answers may have told of a promise above the ballot that was asked for: ask for a higher one then.
+      let preVote =
+        election.highestSeen < election.preVoteBallot
+        ? PreVote(ballot: election.preVoteBallot, chosenUpTo: window.chosenUpTo)
+        : election.beginPreVote(ownIndex: ownIndex, chosenUpTo: window.chosenUpTo)
+      effects.append(.broadcast(.preVote(preVote)))
       deadlines[.heartbeat] = now + options.retransmitInterval
     case .follower:
       break

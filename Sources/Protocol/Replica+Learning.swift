@@ -32,10 +32,15 @@ extension Replica {
     }
     serveReads(&effects)
     recordChosen(now: now, &effects)
-    if snapshotBeingTaken == .zero, window.appliedUpTo - snapshot.slot >= options.snapshotInterval {
-      snapshotBeingTaken = window.appliedUpTo
-      effects.append(.takeSnapshot(window.appliedUpTo))
-    }
+    takeSnapshotIfDue(&effects)
+  }
+
+  private mutating func takeSnapshotIfDue(_ effects: inout EffectBuffer) {
+    guard snapshotBeingTaken == .zero,
+      window.appliedUpTo - snapshot.slot >= options.snapshotInterval
+    else { return }
+    snapshotBeingTaken = window.appliedUpTo
+    effects.append(.takeSnapshot(window.appliedUpTo))
   }
 
   /// Notes in the journal how far the log is chosen, now and then: a restart then applies without asking anybody.
@@ -125,11 +130,8 @@ extension Replica {
     heardChosen(message.chosenUpTo, from: voter, now: now)
     learn(message.slot, message.value, now: now, &effects)
     if catchUp.asked != nil, catchUp.isAnswered(chosenUpTo: window.chosenUpTo) {
-      if catchUp.isBehind(window.chosenUpTo) {
-        fetch(now: now, &effects)
-      } else {
-        catchUp.answered()
-      }
+      catchUp.answered()
+      if catchUp.isBehind(window.chosenUpTo) { fetch(now: now, &effects) }
     }
   }
 
@@ -141,6 +143,8 @@ extension Replica {
     let applied = window.appliedUpTo
     contracts.require(.snapshotTakenPreWasApplied, info.slot <= applied)
     snapshotBeingTaken = .zero
+    // While this one was on its way the window may have filled up: only another one makes room then.
+    defer { takeSnapshotIfDue(&effects) }
     guard info.slot > snapshot.slot else { return }
     snapshot = info
     _ = persist(.snapshot(info), now: now, &effects)

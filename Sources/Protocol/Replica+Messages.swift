@@ -59,6 +59,9 @@ extension Replica {
   static func screen(
     _ message: Message, from: ReplicaID, rounds: HeartbeatRounds, proposer: Proposer
   ) -> ScreenReason? {
+    if let ballot = highestBallot(in: message), ballot.round > Ballot.roundMax {
+      return .impossible
+    }
     switch message {
     case .prepare(let m):
       if m.ballot.proposer != from { return .foreignBallot }
@@ -90,6 +93,26 @@ extension Replica {
       return m.isGranted && m.ballot <= m.promised ? .impossible : nil
     case .promise, .rejected, .snapshotFetch, .snapshotChunk:
       return nil
+    }
+  }
+}
+
+extension Replica {
+  /// The highest ballot a message makes the receiver aware of.
+  private static func highestBallot(in message: Message) -> Ballot? {
+    switch message {
+    case .prepare(let m): m.ballot
+    case .promise(let m): m.ballot
+    case .report(let m): m.ballot
+    case .accept(let m): m.ballot
+    case .accepted(let m): m.ballot
+    case .rejected(let m): max(m.ballot, m.promised)
+    case .heartbeat(let m): m.ballot
+    case .heartbeatReply(let m): m.ballot
+    case .preVote(let m): m.ballot
+    case .preVoteReply(let m): max(m.ballot, m.promised)
+    case .standForElection(let m): m.ballot
+    case .fetch, .learn, .snapshotOffer, .snapshotFetch, .snapshotChunk: nil
     }
   }
 }

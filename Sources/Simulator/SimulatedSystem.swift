@@ -43,24 +43,27 @@ public struct LivenessExcuse: Equatable, Sendable {
 
 /// A system under test: the state of all its nodes, its clients and its checkers.
 ///
-/// The framework owns time, faults and the order of events, and calls the tenant; the tenant acts on the world only
-/// through the `World` it is handed. One input goes in at a time, and all its effects are performed before the next, unless
-/// the node crashes among them.
+/// The framework owns time, faults and the order of events, and calls the tenant; the tenant acts
+/// on the world only through the `World` it is handed. One input goes in at a time, and all its
+/// effects are performed before the next, unless the node crashes among them.
 public protocol SimulatedSystem {
   /// What travels between endpoints; a trivial type is fastest.
   associatedtype Message
-  /// What the tenant adds to the result of a run: acknowledged commands, marks reached, contracts evaluated.
+  /// What the tenant adds to the result of a run: acknowledged commands, marks reached, contracts
+  /// evaluated.
   associatedtype Report
 
   /// Names of the protocol's phases, for the fault × phase table.
   static var phaseNames: [String] { get }
 
-  /// First boot or restart of a process: rebuild volatile state from its disk. Answers how many effects wait.
-  /// Also called once for each client, at the beginning.
+  /// First boot or restart of a process: rebuild volatile state from its disk. Answers how many
+  /// effects wait. Also called once for each client, at the beginning.
   mutating func start(_ node: NodeIndex, _ world: inout World<Message>) -> Int
-  /// The process is gone, and all its volatile state and waiting effects with it; its disk holds what survived.
+  /// The process is gone, and all its volatile state and waiting effects with it; its disk holds
+  /// what survived.
   mutating func crash(_ node: NodeIndex, _ world: inout World<Message>)
-  /// One input into one endpoint: the pure step. Answers how many effects wait. Processes may not act on the world here.
+  /// One input into one endpoint: the pure step. Answers how many effects wait. Processes may not
+  /// act on the world here.
   mutating func step(
     _ node: NodeIndex, _ input: SimulatedInput<Message>, _ world: inout World<Message>
   ) -> Int
@@ -70,26 +73,28 @@ public protocol SimulatedSystem {
   mutating func external(_ token: UInt64, _ world: inout World<Message>)
 
   /// The message as bytes, as it would travel.
-  func encode(_ message: Message, into bytes: inout [UInt8])
+  mutating func encode(_ message: Message, into bytes: inout [UInt8])
   /// The message in these bytes as `node` would read them; nil when it refuses them.
   mutating func decode(_ bytes: [UInt8], for node: NodeIndex) -> Message?
 
-  /// The current protocol phase of an endpoint: an index into `phaseNames`. Asked after every input.
-  func phase(of node: NodeIndex) -> Int
+  /// The current protocol phase of an endpoint: an index into `phaseNames`. Asked after every
+  /// input.
+  mutating func phase(of node: NodeIndex) -> Int
   /// The current phase of the whole, for faults that belong to no single node.
   func clusterPhase(_ world: borrowing World<Message>) -> Int
 
   /// A word that differs for different messages, for the trace digest.
-  func digestWord(of message: Message) -> UInt64
+  mutating func digestWord(of message: Message) -> UInt64
   /// A word that differs for different effects, for the trace digest.
-  func digestWord(ofEffect effect: Int, _ node: NodeIndex) -> UInt64
+  mutating func digestWord(ofEffect effect: Int, _ node: NodeIndex) -> UInt64
 
   /// A majority, or another set of processes that must be able to make progress alone once healed.
   func chooseCore(_ world: inout World<Message>) -> NodeSet
   /// The core is healed; everything else stays as broken as it is.
   mutating func beginLiveness(_ world: inout World<Message>, core: NodeSet)
-  /// Whether the workload is finished and the core has converged. Asked after every event: keep it cheap.
-  func isDone(_ world: borrowing World<Message>) -> Bool
+  /// Whether the workload is finished and the core has converged. Asked after every event: keep it
+  /// cheap.
+  mutating func isDone(_ world: inout World<Message>) -> Bool
   /// Why no progress is right although a core is healed; nil when there is no excuse.
   func livenessExcuse(_ world: borrowing World<Message>) -> LivenessExcuse?
   /// The last checks of a run that has not failed.
@@ -105,8 +110,8 @@ public protocol SimulatedSystem {
 
 extension SimulatedSystem {
   public static var phaseNames: [String] { ["run"] }
-  public func phase(of node: NodeIndex) -> Int { 0 }
-  public func clusterPhase(_ world: borrowing World<Message>) -> Int { phase(of: NodeIndex(0)) }
+  public mutating func phase(of node: NodeIndex) -> Int { 0 }
+  public func clusterPhase(_ world: borrowing World<Message>) -> Int { 0 }
   public mutating func external(_ token: UInt64, _ world: inout World<Message>) {}
   public mutating func beginLiveness(_ world: inout World<Message>, core: NodeSet) {}
   public func livenessExcuse(_ world: borrowing World<Message>) -> LivenessExcuse? { nil }
@@ -127,7 +132,9 @@ extension SimulatedSystem {
 
 extension World {
   /// `count` members of `set`, drawn without replacement.
-  public mutating func drawNodes(_ count: Int, of set: NodeSet, from stream: RandomStream)
+  public mutating func drawNodes(
+    _ count: Int, of set: NodeSet, from stream: RandomStream
+  )
     -> NodeSet
   {
     var rest = set

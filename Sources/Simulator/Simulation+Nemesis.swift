@@ -36,7 +36,8 @@ extension Simulation {
   mutating func nemesis(_ event: Event) {
     guard world.runPhase == .safety, let kind = NemesisKind(rawValue: event.flags) else { return }
     scheduleNemesis(kind)
-    // Zeroing this one decision takes the whole fault out of a tape and leaves the rhythm of the others alone.
+    // Zeroing this one decision takes the whole fault out of a tape and leaves the rhythm of the
+    // others alone.
     guard world.draw(kind.stream, below: 16) != 0 else { return }
     mixHead(event)
     world.digest.mix(UInt64(event.flags))
@@ -133,7 +134,8 @@ extension Simulation {
     world.disturb(cuts: cuts, victims: victims, healAfter: span * 1_000)
   }
 
-  /// Clients take sides in a partition too: with neither (0), with the victims (1), with the others (2).
+  /// Clients take sides in a partition too: with neither (0), with the victims (1), with the others
+  /// (2).
   private mutating func cutClients(_ cuts: inout LinkCuts, from victims: NodeSet) {
     for client in world.endpoints.subtracting(world.nodes) {
       switch world.draw(.partition, below: 3) {

@@ -1,6 +1,7 @@
 public import Protocol
 
-// Faults by hand, for tests and text scenarios. Call them between two events; what the plan schedules goes on beside.
+// Faults by hand, for tests and text scenarios. Call them between two events; what the plan
+// schedules goes on beside.
 extension Simulation {
   /// Crashes a process between two events. It restarts as the plan says.
   public mutating func crashNow(_ node: NodeIndex) { crash(node) }
@@ -24,7 +25,8 @@ extension Simulation {
     world.disturb(cuts: cuts, healAfter: nil)
   }
 
-  /// Takes `extra` longer from one endpoint to another; answers the number that `restoreLinks` takes.
+  /// Takes `extra` longer from one endpoint to another; answers the number that `restoreLinks`
+  /// takes.
   public mutating func slowLink(from: NodeIndex, to: NodeIndex, by extra: TimeSpan) -> UInt32 {
     world.disturb(cuts: nil, slow: (from, to, extra.nanoseconds), healAfter: nil)
   }

@@ -2,8 +2,9 @@ internal import Protocol
 
 /// One seeded run of a system under test in a simulated world.
 ///
-/// Pops events in the order of virtual time and hands them to the tenant: one input, all its effects, next event. A value:
-/// a copy made between two events is a snapshot that can be run on independently.
+/// Pops events in the order of virtual time and hands them to the tenant: one input, all its
+/// effects, next event. A value: a copy made between two events is a snapshot that can be run on
+/// independently.
 public struct Simulation<System: SimulatedSystem> {
   public internal(set) var system: System
   public internal(set) var world: World<System.Message>
@@ -43,7 +44,8 @@ public struct Simulation<System: SimulatedSystem> {
     return result
   }
 
-  /// Runs until simulated time is `time` (nanoseconds) and all events up to then are handled, or to the end.
+  /// Runs until simulated time is `time` (nanoseconds) and all events up to then are handled, or to
+  /// the end.
   public mutating func run(until time: UInt64) {
     while let next = world.queue.nextTime, next <= time, advance() {}
     if outcome == nil { world.now = max(world.now, time) }
@@ -209,8 +211,7 @@ public struct Simulation<System: SimulatedSystem> {
 
   // MARK: Codec
 
-  private mutating func throughCodec(_ message: System.Message, _ event: Event) -> System.Message?
-  {
+  private mutating func throughCodec(_ message: System.Message, _ event: Event) -> System.Message? {
     codecBytes.removeAll(keepingCapacity: true)
     system.encode(message, into: &codecBytes)
     let corrupted = event.flags & PacketFlags.corrupted != 0 && !codecBytes.isEmpty

@@ -29,7 +29,8 @@ public struct SimulationConfiguration: Sendable {
   }
 }
 
-/// How a run ended. `crash` is for whoever runs simulations in other processes: a trap leaves no result behind.
+/// How a run ended. `crash` is for whoever runs simulations in other processes: a trap leaves no
+/// result behind.
 public enum RunOutcome: String, CaseIterable, Sendable {
   case passed, safety, liveness, crash
 }

@@ -17,7 +17,8 @@ import Testing
     for seed in UInt64(0)..<30 {
       let result = run(seed, profile)
       #expect(
-        result.outcome == .passed, "seed \(seed): \(String(describing: result.violation)) \(result.plan)")
+        result.outcome == .passed,
+        "seed \(seed): \(String(describing: result.violation)) \(result.plan)")
     }
   }
 
@@ -31,6 +32,20 @@ import Testing
       #expect(again.faults == result.faults)
     }
     #expect(Set(first.map { $0.digest.value }).count == first.count)
+  }
+
+  @Test func drawsOfTheTenantMoveNothingElse() {
+    func run(_ extraDraws: Int) -> RunResult<Chatter.Report> {
+      var simulation = Chatter.simulation(
+        seed: 8, SimulationConfiguration(nodes: 5, clients: 1)
+      ) {
+        $0.goal = 20
+        $0.interval = .milliseconds(100)
+        $0.extraDraws = extraDraws
+      }
+      return simulation.run()
+    }
+    #expect(run(3).digest == run(0).digest && run(3).faults == run(0).faults)
   }
 
   @Test func everyFaultHappensInTheSwarm() {

@@ -130,9 +130,13 @@ public struct JournalRecovery {
     self.segments = segments
     self.identity = identity
     for (i, segment) in segments.enumerated() {
-      if i > 0, segment.number != segments[i - 1].number &+ 1 {
+      // Names come from a directory: 0 is no segment, and behind the last number there is no next one.
+      guard segment.number > 0, segment.number < .max else {
+        throw JournalDamage(segment: segment.number, offset: 0, what: .misplaced(segment.number))
+      }
+      if i > 0, segment.number != segments[i - 1].number + 1 {
         throw JournalDamage(
-          segment: segments[i - 1].number &+ 1, offset: 0, what: .segmentMissing)
+          segment: segments[i - 1].number + 1, offset: 0, what: .segmentMissing)
       }
       var header: Header?
       var flaw = DecodeError.What.truncated
@@ -206,7 +210,8 @@ public struct JournalRecovery {
   private func highestMark(in segment: JournalSegment, from begin: Int) -> JournalMark {
     let stamp = JournalCodec.stamp(identity, segment: segment.number)
     var highest = JournalMark.zero
-    for offset in stride(from: begin, through: segment.bytes.count - JournalCodec.headLength, by: 8) {
+    for offset in stride(from: begin, through: segment.bytes.count - JournalCodec.headLength, by: 8)
+    {
       // A look at the magic first: most of what is searched is zeroes or payload.
       let magic = segment.bytes.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
       guard magic.littleEndian == JournalCodec.recordMagic else { continue }

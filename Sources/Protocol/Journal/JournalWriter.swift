@@ -142,8 +142,9 @@ public struct JournalWriter: Hashable, Sendable {
   public mutating func drop(upTo slot: Slot) -> Range<UInt64> {
     var count = 0
     while count + 1 < segments.count, segments[count].highestSlot <= slot,
-      durable >= JournalMark(
-        segment: segments[count + 1].number, offset: UInt32(SegmentHeader.length))
+      durable
+        >= JournalMark(
+          segment: segments[count + 1].number, offset: UInt32(SegmentHeader.length))
     {
       count += 1
     }
@@ -176,11 +177,12 @@ public struct JournalWriter: Hashable, Sendable {
     precondition(Int(end.mark.offset) + size <= Int(UInt32.max), "the segment is too long")
     let head = RecordHead(
       type: type, length: UInt32(length), checksum: 0, previous: end.link,
-      sequence: end.sequence + 1, ring: identity.ring, payloadChecksum: payloadChecksum,
+      sequence: end.sequence &+ 1, ring: identity.ring, payloadChecksum: payloadChecksum,
       durable: durable)
     end.link = JournalCodec.encodeHead(
       head, record, stamp: stamp, segment: end.mark.segment, into: &out)
-    end.sequence += 1
+    // Wraps, as recovery does: the number it goes on from was read from a disk.
+    end.sequence &+= 1
     end.mark.offset += UInt32(size)
   }
 

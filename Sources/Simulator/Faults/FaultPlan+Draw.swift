@@ -11,7 +11,8 @@ extension FaultPlan {
     plan.flushJitter = streams.draw(.swarm, in: 5...500)
     guard profile != .calm else { return plan }
 
-    // One stretch of stability for the whole plan: features at wildly different rhythms rarely meet.
+    // One stretch of stability for the whole plan: features at wildly different rhythms rarely
+    // meet.
     plan.drawNetwork(&streams)
     plan.drawPartitions(&streams)
     plan.drawProcesses(&streams, nodes: nodes, unlimited: profile == .unlimited)
@@ -25,7 +26,8 @@ extension FaultPlan {
     streams.draw(.swarm, below: 2) == 1
   }
 
-  /// A value of `range` with its magnitude uniform rather than the value: small and large ones alike often.
+  /// A value of `range` with its magnitude uniform rather than the value: small and large ones
+  /// alike often.
   private func magnitude(
     _ streams: inout RandomStreams, _ range: ClosedRange<UInt64>
   ) -> UInt64 {
@@ -70,7 +72,8 @@ extension FaultPlan {
     }
     if exists(&streams) { pauseInterval = magnitude(&streams, 100_000...4_000_000) }
     pauseMaximum = magnitude(&streams, 10_000...2_000_000)
-    // Mostly what a quorum survives, at times one less or one more: recovery is interesting at every number.
+    // Mostly what a quorum survives, at times one less or one more: recovery is interesting at
+    // every number.
     let minority = UInt64((nodes - 1) / 2)
     let choices = [minority, minority, max(1, minority), max(1, minority) - 1, minority + 1]
     let choice = choices[Int(streams.draw(.swarm, below: UInt64(choices.count)))]
@@ -90,7 +93,7 @@ extension FaultPlan {
 
   private mutating func drawClocks(_ streams: inout RandomStreams) {
     clockOffset = magnitude(&streams, 1_000...100_000_000)
-    if exists(&streams) { clockDrift = magnitude(&streams, 10...10_000) }
+    if exists(&streams) { clockDrift = magnitude(&streams, 10...100_000) }
     if exists(&streams) { clockStepInterval = magnitude(&streams, 200_000...5_000_000) }
     clockStepMaximum = magnitude(&streams, 1_000...5_000_000)
     if exists(&streams) { clockFreezeInterval = magnitude(&streams, 200_000...5_000_000) }

@@ -1,6 +1,7 @@
 /// How hard a run is treated.
 public enum FaultProfile: String, CaseIterable, Sendable {
-  /// Each seed draws which faults exist and how strong, within the fault budget; safety phase, then liveness phase.
+  /// Each seed draws which faults exist and how strong, within the fault budget; safety phase, then
+  /// liveness phase.
   case swarm
   /// No fault but small delays; the workload must finish.
   case calm
@@ -8,10 +9,12 @@ public enum FaultProfile: String, CaseIterable, Sendable {
   case unlimited
 }
 
-/// Which faults exist in one run, and how strong they are. Plain numbers, so a plan can be printed, edited and compared.
+/// Which faults exist in one run, and how strong they are. Plain numbers, so a plan can be printed,
+/// edited and compared.
 ///
-/// Chances are per million, times in microseconds, a mean interval of 0 means "never". Drawn per seed with features left
-/// out at random (swarm testing, Groce et al. 2012): a run with all faults on hides what a run with few can reach.
+/// Chances are per million, times in microseconds, a mean interval of 0 means "never". Drawn per
+/// seed with features left out at random (swarm testing, Groce et al. 2012): a run with all faults
+/// on hides what a run with few can reach.
 public struct FaultPlan: Equatable, Sendable {
   // Network, per packet.
   public var delayBase: UInt64 = 50

@@ -1,4 +1,5 @@
-/// The named ways in which a network can come apart. The partial ones are those of Omni-Paxos (EuroSys'23, §2).
+/// The named ways in which a network can come apart. The partial ones are those of Omni-Paxos
+/// (EuroSys'23, §2).
 public enum PartitionShape: UInt8, CaseIterable, Sendable {
   /// One process alone, the rest together.
   case isolated
@@ -6,7 +7,8 @@ public enum PartitionShape: UInt8, CaseIterable, Sendable {
   case split
   /// One direction between one process and some others is gone; the other works.
   case oneWay
-  /// Each process reaches its two neighbours only: everyone has a majority with three, no one sees all with more.
+  /// Each process reaches its two neighbours only: everyone has a majority with three, no one sees
+  /// all with more.
   case ring
   /// One process reaches all, the others reach only it: it is the only one with a quorum.
   case bridge
@@ -59,6 +61,12 @@ public struct LinkCuts: Equatable, Sendable {
     }
   }
 
+  /// Restores every link from and to `node`.
+  public mutating func heal(_ node: NodeIndex) {
+    unreachable[node.index] = NodeSet()
+    for index in unreachable.indices { unreachable[index].remove(node) }
+  }
+
   /// Adds the cuts of `other`.
   public mutating func formUnion(_ other: LinkCuts) {
     for index in unreachable.indices {
@@ -66,8 +74,9 @@ public struct LinkCuts: Equatable, Sendable {
     }
   }
 
-  /// The cuts of `shape` over `order`, a permutation of the processes: the first is the odd one out where there is one.
-  /// `cut` is how many of the order form the first group of a split, or are no longer reached in a one-way cut.
+  /// The cuts of `shape` over `order`, a permutation of the processes: the first is the odd one out
+  /// where there is one. `cut` is how many of the order form the first group of a split, or are no
+  /// longer reached in a one-way cut.
   public static func of(
     _ shape: PartitionShape, order: [NodeIndex], cut size: Int, outward: Bool, endpoints: Int
   ) -> LinkCuts {

@@ -7,6 +7,7 @@ struct PaxosCheckers: Sendable {
   var durability: DurabilityChecker
   var digests = DigestChecker()
   var exactlyOnce = ExactlyOnceChecker()
+  var operations = OperationChecker()
   var linearizability: LinearizabilityChecker
   var reads: ReadChecker
 
@@ -23,5 +24,12 @@ extension World {
   mutating func check(_ checker: String, _ problem: String?, _ nodes: [NodeIndex] = []) {
     guard let problem else { return }
     report(Violation(kind: .safety, checker: checker, sentence: problem, nodes: nodes))
+  }
+
+  /// Reports a contract that did not hold, if there is one.
+  @inline(__always)
+  mutating func check(_ contract: Contract?, _ node: NodeIndex) {
+    guard let contract else { return }
+    check(String(contract.id), String(contract.sentence), [node])
   }
 }

@@ -20,8 +20,10 @@ struct PaxosNode: Sendable {
     case snapshotStored(SnapshotInfo, isValid: Bool)
   }
 
-  /// nil while the process is down.
-  var replica: Replica?
+  /// Not optional, because reading one out of an optional copies all of it; means nothing while `isRunning` is false.
+  var replica: Replica
+  /// The process is up, and `replica` its state.
+  var isRunning = false
   var application = Application(machine: RegisterMachine(), limits: PaxosNode.sessionLimits)
   var region = ByteArena.Region()
   var commands: [Waiting] = []
@@ -46,8 +48,10 @@ struct PaxosNode: Sendable {
   static let sessionLimits = SessionTable.Limits(
     sessionsMax: 24, outstandingMax: 8, replyLengthMax: 64)
 
+  init(_ replica: Replica) { self.replica = replica }
+
   /// The process is gone; only its disk remains.
-  mutating func crash() { self = PaxosNode() }
+  mutating func crash() { self = PaxosNode(replica) }
 
   /// Begins a segment; what is staged must have been handed to the disk before.
   mutating func beginSegment() {

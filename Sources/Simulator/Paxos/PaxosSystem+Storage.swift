@@ -205,6 +205,8 @@ extension PaxosSystem {
     do throws(SnapshotInvalid) {
       var restorer = nodes[n].application.restorer()
       try restorer.take(bytes.span.bytes)
+      // The restored one begins to count anew.
+      tally.add(nodes[n].application.contracts)
       nodes[n].application = try restorer.finish()
     } catch {
       return world.check(

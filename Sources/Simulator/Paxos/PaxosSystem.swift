@@ -20,6 +20,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   var tally: PaxosReport
   /// The waiting effects of the last step of a replica.
   var effects = EffectBuffer()
+  /// The liveness phase does not end before.
+  private var observedUntil: UInt64 = 0
   /// Reused: what applying one slot answers.
   var replies = ReplyBuffer()
 
@@ -30,7 +32,9 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     self.replicaOptions = replicaOptions
     self.workload = workload
     let replicas = configuration.voters.count
-    nodes = Array(repeating: PaxosNode(), count: replicas)
+    nodes = configuration.voters.map {
+      PaxosNode(Self.replica($0.id, configuration, replicaOptions))
+    }
     checkers = PaxosCheckers(
       replicas: replicas, clients: workload.clients.count, keys: PaxosWorkload.keys)
     tally = PaxosReport()
@@ -38,28 +42,34 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     tally.clients = workload.clients.count
   }
 
-  // MARK: Phases
-
-  public static var phaseNames: [String] {
-    ["down", "following", "electing", "recovering", "leading", "catching up", "installing", "client"]
-  }
-
-  public func phase(of node: NodeIndex) -> Int {
-    guard node.index < nodes.count else { return 7 }
-    // In place, without a copy of the replica: this is asked after every step.
-    switch nodes[node.index].replica?.role {
-    case nil: return 0
-    case .preCandidate, .candidate: return 2
-    case .recoveringLeader: return 3
-    case .leader: return 4
-    case .follower:
-      if nodes[node.index].replica!.isInstallingSnapshot { return 6 }
-      return nodes[node.index].replica!.isCatchingUp ? 5 : 1
+  /// A replica that has not begun to live; what is wrong with the options of a run shows here.
+  private static func replica(
+    _ id: ReplicaID, _ configuration: Configuration, _ options: ReplicaOptions
+  ) -> Replica {
+    do {
+      return try Replica(id: id, configuration: configuration, options: options, seed: 0)
+    } catch {
+      preconditionFailure("the run's options are invalid: \(error)")
     }
   }
 
+  // MARK: Phases
+
+  public static var phaseNames: [String] {
+    [
+      "following", "electing", "recovering", "leading", "catching up", "installing", "down",
+      "client",
+    ]
+  }
+
+  /// The activities of a replica in their order, and two more.
+  public mutating func phase(of node: NodeIndex) -> Int {
+    guard node.index < nodes.count else { return 7 }
+    return nodes[node.index].isRunning ? nodes[node.index].replica.activity.rawValue : 6
+  }
+
   public func clusterPhase(_ world: borrowing World<PaxosMessage>) -> Int {
-    nodes.contains { $0.replica?.role == .leader } ? 4 : 2
+    nodes.indices.contains { nodes[$0].isRunning && nodes[$0].replica.role == .leader } ? 3 : 1
   }
 
   // MARK: Life of a process
@@ -71,6 +81,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       nodes[node.index].replica = try Replica(
         id: PaxosNames.replica(node), configuration: configuration, options: replicaOptions,
         durable: recovered, seed: world.draw(.tenant, below: .max))
+      nodes[node.index].isRunning = true
     } catch {
       world.check("recovery.replica", "\(node) cannot start: \(error)", [node])
       return 0
@@ -107,19 +118,14 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     _ node: NodeIndex, _ event: Protocol.Event, _ world: inout World<PaxosMessage>
   ) -> Int {
     effects.removeAll()
-    guard nodes[node.index].replica != nil else { return 0 }
-    nodes[node.index].replica!.step(event, now: world.localTime(node), into: &effects)
+    guard nodes[node.index].isRunning else { return 0 }
+    nodes[node.index].replica.step(event, now: world.localTime(node), into: &effects)
     tally.protocolSteps &+= 1
-    if let contract = nodes[node.index].replica!.contracts.violation {
-      world.report(
-        Violation(
-          kind: .safety, checker: String(contract.id), sentence: String(contract.sentence),
-          nodes: [node]))
-    }
+    world.check(nodes[node.index].replica.contracts.violation, node)
     return effects.count + (turnHasEnd(node) ? 1 : 0)
   }
 
-  private func turnHasEnd(_ node: NodeIndex) -> Bool {
+  private mutating func turnHasEnd(_ node: NodeIndex) -> Bool {
     if nodes[node.index].isJournalFlushing { return false }
     if !nodes[node.index].staged.isEmpty { return true }
     for i in 0..<effects.count { if case .persist = effects[i] { return true } }
@@ -156,43 +162,48 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   // MARK: The end of a run
 
+  /// A healed core is watched for at least so many election timeouts: its leader must stay, whatever those outside do.
+  private static var observedTimeouts: UInt64 { 20 }
+
   public mutating func beginLiveness(_ world: inout World<PaxosMessage>, core: NodeSet) {
     workload.isOperatorActive = false
+    checkers.leaders.healed()
+    observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
   }
 
-  public func isDone(_ world: borrowing World<PaxosMessage>) -> Bool {
+  public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {
     guard workload.isFinished else { return false }
     guard world.runPhase == .liveness else { return true }
-    return convergence(world.core) == nil
+    return world.now >= observedUntil && hasConverged(world.core)
   }
 
-  /// Who of the core lacks what; nil when the core has converged.
-  private func convergence(_ core: NodeSet) -> String? {
+  /// Whether the whole core has applied everything that anybody has.
+  private mutating func hasConverged(_ core: NodeSet) -> Bool {
     let target = checkers.agreement.appliedUpTo
     for node in core where node.index < nodes.count {
-      guard let replica = nodes[node.index].replica else { return "\(node) is down" }
-      if replica.window.appliedUpTo < target {
-        return "\(node) has applied \(replica.window.appliedUpTo) of \(target) slots"
-      }
+      guard nodes[node.index].isRunning else { return false }
+      if nodes[node.index].replica.window.appliedUpTo < target { return false }
     }
-    return nil
-  }
-
-  public func livenessExcuse(_ world: borrowing World<PaxosMessage>) -> LivenessExcuse? {
-    // Slots that only replicas outside the core ever applied, and whose votes are out there too, cannot be had: they
-    // were chosen by a quorum, and every quorum meets the core, so there is no such case while disks keep their word.
-    nil
+    return true
   }
 
   public mutating func finish(_ world: inout World<PaxosMessage>) {
     for node in 0..<nodes.count { collectCounters(of: NodeIndex(node)) }
+    for client in workload.clients { tally.add(client.session.contracts) }
     guard world.runPhase == .liveness, world.violation == nil else { return search(&world) }
     for node in world.core where node.index < nodes.count {
-      guard let replica = nodes[node.index].replica else { continue }
+      guard nodes[node.index].isRunning else { continue }
       world.check(
         "durability.acknowledged",
-        checkers.durability.finish(node, appliedUpTo: replica.window.appliedUpTo), [node])
+        checkers.durability.finish(
+          node, appliedUpTo: nodes[node.index].replica.window.appliedUpTo), [node])
+    }
+    if let problem = checkers.leaders.finish() {
+      world.report(
+        Violation(
+          kind: .liveness, checker: "progress.stableLeader", sentence: problem,
+          nodes: Array(world.core)))
     }
     search(&world)
   }
@@ -207,20 +218,24 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     var report = tally
     report.slotsApplied = checkers.agreement.appliedUpTo.rawValue
     report.leaderships = UInt64(checkers.leaders.leaderships)
+    report.leadershipsHealed = UInt64(checkers.leaders.leadershipsHealed)
     return report
   }
 
-  /// Adds a replica's counters to the run's before it is gone.
+  /// Adds a process's counters to the run's before it is gone.
   private mutating func collectCounters(of node: NodeIndex) {
-    guard let replica = nodes[node.index].replica else { return }
-    for (i, contract) in Contract.allCases.enumerated() {
-      tally.contracts[i] &+= replica.contracts.evaluations(of: contract)
-    }
-    for (i, mark) in Mark.allCases.enumerated() {
-      tally.marks[i] &+= replica.contracts.count(of: mark)
-    }
+    guard nodes[node.index].isRunning else { return }
+    tally.add(nodes[node.index].replica.contracts)
+    tally.add(nodes[node.index].application.contracts)
     for (i, reason) in ScreenReason.allCases.enumerated() {
-      tally.screened[i] &+= replica.screened[reason]
+      tally.screened[i] &+= nodes[node.index].replica.screened[reason]
     }
+  }
+}
+
+extension PaxosReport {
+  /// Adds what a recorder has counted.
+  mutating func add(_ recorder: ContractRecorder) {
+    recorder.addCounts(contracts: &contracts, marks: &marks)
   }
 }

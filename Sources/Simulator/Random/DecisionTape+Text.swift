@@ -5,7 +5,8 @@
 //     network: 17 0*250 3
 //     disk: 0 0 2
 //
-// `v*n` is the value v n times. A stream may go on over several lines; lines that start with # are comments.
+// `v*n` is the value v n times. A stream may go on over several lines; lines that start with # are
+// comments.
 
 /// Why a text is not a tape.
 public struct TapeParseError: Error, Equatable, CustomStringConvertible {

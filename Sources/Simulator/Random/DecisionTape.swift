@@ -14,7 +14,8 @@ public enum TapeMode: Sendable {
   }
 }
 
-/// Every bounded random decision of a run, in order, by stream: a run as data that can be saved, edited and shortened.
+/// Every bounded random decision of a run, in order, by stream: a run as data that can be saved,
+/// edited and shortened.
 public struct DecisionTape: Equatable, Sendable {
   /// The seed the tape was recorded from.
   public var seed: UInt64

@@ -1,9 +1,11 @@
 internal import Protocol
 
-/// The named sources of random decisions. Each has a generator of its own, so that a new draw in one moves no other.
+/// The named sources of random decisions. Each has a generator of its own, so that a new draw in
+/// one moves no other.
 ///
-/// The generators are seeded from the run's seed and the stream's *name* (as in libdb's isolated streams), so adding a
-/// stream changes nothing either. Never rename one: that re-rolls every kept seed.
+/// The generators are seeded from the run's seed and the stream's *name* (as in libdb's isolated
+/// streams), so adding a stream changes nothing either. Never rename one: that re-rolls every kept
+/// seed.
 public enum RandomStream: UInt8, CaseIterable, Sendable {
   /// Per packet: delay, loss, duplication, reordering, replay.
   case network
@@ -61,8 +63,9 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
 
 /// All streams of one run, and the tape they are recorded on or replayed from.
 ///
-/// Every decision is a bounded draw, and 0 is always the quiet answer (no loss, shortest delay, write kept, nemesis does
-/// nothing): that is what makes a tape of zeros a fault-free run and lets a shrinker zero decisions one by one.
+/// Every decision is a bounded draw, and 0 is always the quiet answer (no loss, shortest delay,
+/// write kept, nemesis does nothing): that is what makes a tape of zeros a fault-free run and lets
+/// a shrinker zero decisions one by one.
 public struct RandomStreams: Sendable {
   private var generators: [SeededRandom]
   private var taping: Bool
@@ -97,7 +100,8 @@ public struct RandomStreams: Sendable {
     return taping ? taped(stream, bound, fresh: value) : value
   }
 
-  /// True with a probability of `perMillion` in a million; a value of 0 on the tape is false. Draws nothing for 0.
+  /// True with a probability of `perMillion` in a million; a value of 0 on the tape is false. Draws
+  /// nothing for 0.
   @inline(__always)
   public mutating func chance(_ stream: RandomStream, perMillion: UInt64) -> Bool {
     perMillion != 0 && draw(stream, below: 1_000_000) &+ perMillion >= 1_000_000
@@ -112,7 +116,8 @@ public struct RandomStreams: Sendable {
   /// What was drawn so far; nil unless taping.
   public var tape: DecisionTape? { recorder }
 
-  // The generator has moved on already, so fresh draws after the end of a tape continue as the recorded run would have.
+  // The generator has moved on already, so fresh draws after the end of a tape continue as the
+  // recorded run would have.
   @inline(never)
   private mutating func taped(_ stream: RandomStream, _ bound: UInt64, fresh: UInt64) -> UInt64 {
     var value = fresh

@@ -249,6 +249,11 @@ extension ScenarioWorld {
       throw command.error("\"\(word)\" is no way to read; write quorum, lease or local@5")
     }
     let id = RequestID(session: SessionID(session), sequence: SequenceNumber(sequence))
+    if case .local(let slot) = mode {
+      reads.append((id, slot))
+    } else {
+      reads.append((id, chosen.reduce(.zero) { max($0, $1.slot) }))
+    }
     let event = Protocol.Event.readReceived(id, mode)
     step(node, event, header: "\(name(node)) \(text.describe(event))")
   }
@@ -277,26 +282,27 @@ extension ScenarioWorld {
     }
     nodes[node].snapshotBeingTaken = nil
     let info = SnapshotInfo(slot: taken.slot, length: length, digest: taken.state)
+    if info.slot > nodes[node].snapshot.slot { nodes[node].snapshot = info }
     let event = Protocol.Event.snapshotTaken(info)
     step(node, event, header: "\(name(node)) \(text.describe(event))")
   }
 
   // MARK: Forged messages
 
-  /// `forge r1->r2 KIND BALLOT [slot=N] [value=NAME] [chosen=N]`: what no correct replica would send at this point.
+  /// `forge r1->r2 KIND BALLOT [slot=N] [value=NAME] [chosen=N] [released=BALLOT]`: what no correct replica would send at this point.
   private mutating func forge(_ command: inout ScenarioCommand) throws(ScenarioError) {
     let slot = Slot(try command.number("slot") ?? 1)
     let chosen = Slot(try command.number("chosen") ?? 0)
     let value = try forgedValue(&command)
     let link = try link(&command)
     let kind = try command.word("a kind of message")
-    let word = try command.word("a ballot, as in 2.1")
-    guard let ballot = Ballot(scenario: word) else {
-      throw command.error("\"\(word)\" is no ballot; write round and proposer, as in 2.1")
-    }
+    let ballot = try ballot(try command.word("a ballot, as in 2.1"), command)
+    var released = Ballot.zero
+    if let word = command.setting("released") { released = try self.ballot(word, command) }
     let message: Message
     switch kind {
-    case "prepare": message = .prepare(Prepare(ballot: ballot, firstSlot: slot))
+    case "prepare":
+      message = .prepare(Prepare(ballot: ballot, firstSlot: slot, releasedLease: released))
     case "accept":
       message = .accept(Accept(ballot: ballot, slot: slot, value: value, chosenUpTo: chosen))
     case "accepted":
@@ -309,6 +315,13 @@ extension ScenarioWorld {
     let flight = Flight(from: link.from, to: link.to, message: message)
     flights.append(flight)
     say("forged \(describe(flight))")
+  }
+
+  private func ballot(_ word: String, _ command: ScenarioCommand) throws(ScenarioError) -> Ballot {
+    guard let ballot = Ballot(scenario: word) else {
+      throw command.error("\"\(word)\" is no ballot; write round and proposer, as in 2.1")
+    }
+    return ballot
   }
 
   private mutating func forgedValue(_ command: inout ScenarioCommand) throws(ScenarioError) -> Value

@@ -92,6 +92,7 @@ extension ScenarioWorld {
     nodes[node].snapshotBeingStored = nil
     let isValid = !nodes[node].isTransferDamaged
     nodes[node].isTransferDamaged = false
+    if isValid && info.slot > nodes[node].snapshot.slot { nodes[node].snapshot = info }
     let event = Protocol.Event.snapshotStored(info, isValid: isValid)
     step(node, event, header: "\(name(node)) \(text.describe(event))")
   }
@@ -100,7 +101,7 @@ extension ScenarioWorld {
 
   /// Starts a replica from what its journal holds.
   mutating func start(_ node: Int, of configuration: Configuration) throws(Replica.Invalid) {
-    var durable = DurableState()
+    var durable = DurableState(snapshot: nodes[node].snapshot)
     for record in nodes[node].records[..<nodes[node].durable] { durable.apply(record) }
     nodes[node].lives += 1
     nodes[node].recordsBefore = nodes[node].records.count

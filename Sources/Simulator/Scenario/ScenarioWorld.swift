@@ -23,6 +23,8 @@ struct ScenarioNode {
   /// The application: what it has applied, and a digest over it.
   var applied = Slot.zero
   var state: UInt64 = 0
+  /// The latest snapshot in the snapshot store: recovery begins from it.
+  var snapshot = SnapshotInfo.none
   /// A snapshot that is being made.
   var snapshotBeingTaken: (slot: Slot, state: UInt64)?
   /// A transferred snapshot that is complete and not yet durable.
@@ -64,6 +66,9 @@ struct ScenarioWorld {
   var sequences: [(session: UInt64, last: UInt64)] = []
   /// What was applied first in each slot; every replica must apply the same.
   var chosen: [(slot: Slot, value: Value, by: Int)] = []
+
+  /// The reads that came and the slot that the answer must cover at least.
+  var reads: [(id: RequestID, bound: Slot)] = []
 
   var isQuiet = false
   /// Kinds of messages that are not printed.
@@ -163,7 +168,9 @@ struct ScenarioWorld {
     case .restoreSnapshot(let info):
       nodes[node].applied = info.slot
       nodes[node].state = info.digest
-    case .serveRead, .reject, .truncate, .roleChanged:
+    case .serveRead(let id, let applied):
+      checkRead(id, at: applied, by: node)
+    case .reject, .truncate, .roleChanged:
       break
     }
     lines.append(text.describe(effect))
@@ -193,6 +200,15 @@ struct ScenarioWorld {
         "\(name(node)) scenario.agreement: slot \(slot) is \(text.describe(value)) here and"
           + " \(text.describe(first.value)) at \(name(first.by))")
     }
+  }
+
+  /// A read must see what it asked for: a local one its slot, any other everything that had been applied anywhere, and so
+  /// may have been acknowledged, when the read came.
+  private mutating func checkRead(_ id: RequestID, at applied: Slot, by node: Int) {
+    guard let bound = reads.last(where: { $0.id == id })?.bound, applied < bound else { return }
+    violation(
+      "\(name(node)) scenario.freshRead: \(text.describe(id)) is served at slot \(applied),"
+        + " but slot \(bound) was applied before it came")
   }
 
   private func fold(_ state: UInt64, _ word: UInt64) -> UInt64 {

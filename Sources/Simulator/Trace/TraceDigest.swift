@@ -1,7 +1,8 @@
-/// A rolling 64-bit digest of everything that happened: each event handed in and each effect performed.
+/// A rolling 64-bit digest of everything that happened: each event handed in and each effect
+/// performed.
 ///
-/// The same seed must give the same digest in any process, debug or release. Checkpoints, when asked for, name the first
-/// event at which two runs part.
+/// The same seed must give the same digest in any process, debug or release. Checkpoints, when
+/// asked for, name the first event at which two runs part.
 public struct TraceDigest: Equatable, Sendable {
   public private(set) var value: UInt64 = 0x6A09_E667_F3BC_C908
   /// Events mixed in so far.
@@ -23,8 +24,9 @@ public struct TraceDigest: Equatable, Sendable {
 
     public static var none: Self { Self(every: 0, events: 0...0) }
     /// One checkpoint every `count` events of `events`.
-    public static func every(_ count: UInt64, in events: ClosedRange<UInt64> = 1...UInt64.max) -> Self
-    {
+    public static func every(
+      _ count: UInt64, in events: ClosedRange<UInt64> = 1...UInt64.max
+    ) -> Self {
       Self(every: count, events: events)
     }
   }
@@ -56,7 +58,8 @@ public struct TraceDigest: Equatable, Sendable {
     nextCheckpoint = overflow || next > rule.events.upperBound ? .max : next
   }
 
-  /// The events among which two runs first differ; nil when all common checkpoints agree and the runs end alike.
+  /// The events among which two runs first differ; nil when all common checkpoints agree and the
+  /// runs end alike.
   ///
   /// A range of one event when checkpoints were kept after every event.
   public static func firstDivergence(_ a: TraceDigest, _ b: TraceDigest) -> ClosedRange<UInt64>? {
@@ -79,8 +82,8 @@ public struct TraceDigest: Equatable, Sendable {
 extension TraceDigest {
   /// The number of the first event at which two runs part, or nil when they are alike.
   ///
-  /// Each closure makes its run from the start, keeping checkpoints by the rule it is given: first coarse ones, then one
-  /// per event where the coarse ones first differ.
+  /// Each closure makes its run from the start, keeping checkpoints by the rule it is given: first
+  /// coarse ones, then one per event where the coarse ones first differ.
   public static func firstDivergentEvent(
     _ a: (CheckpointRule) -> TraceDigest, _ b: (CheckpointRule) -> TraceDigest
   ) -> UInt64? {

@@ -14,7 +14,8 @@ enum EventKind: UInt8 {
   case endOfLiveness = 12
 }
 
-/// One pending event. Small and trivial: the message itself waits in a `MessageStore` and `word` is its place there.
+/// One pending event. Small and trivial: the message itself waits in a `MessageStore` and `word` is
+/// its place there.
 struct Event {
   var word: UInt64
   /// Tells a current timer, boot or disturbance from a stale one.
@@ -38,18 +39,24 @@ struct Event {
   }
 }
 
-/// Pending events in the order of (time, arrival): a 4-ary heap of 16-byte keys over a slab of payloads.
+/// Pending events in the order of (time, arrival): a 4-ary heap of 16-byte keys over a slab of
+/// payloads.
 ///
-/// Keys carry the whole order, so sifting never touches a payload. The second word packs a 40-bit sequence number over
-/// a 24-bit slab place: 2⁴⁰ events are 60 hours at 5 million a second, and the 2⁴⁰th traps instead of wrapping.
+/// Keys carry the whole order, so sifting never touches a payload. The second word packs a 40-bit
+/// sequence number over a 24-bit slab place: 2⁴⁰ events are 60 hours at 5 million a second, and the
+/// 2⁴⁰th traps instead of wrapping.
 struct EventQueue {
+  /// Time over order in one 128-bit word: one comparison without a branch, which random times would
+  /// mispredict.
   struct Key {
-    var time: UInt64
-    var order: UInt64
+    var word: UInt128
 
-    @inline(__always) static func < (a: Key, b: Key) -> Bool {
-      a.time < b.time || (a.time == b.time && a.order < b.order)
+    @inline(__always) init(time: UInt64, order: UInt64) {
+      word = UInt128(truncatingIfNeeded: time) << 64 | UInt128(truncatingIfNeeded: order)
     }
+    @inline(__always) var time: UInt64 { UInt64(truncatingIfNeeded: word >> 64) }
+    @inline(__always) var order: UInt64 { UInt64(truncatingIfNeeded: word) }
+    @inline(__always) static func < (a: Key, b: Key) -> Bool { a.word < b.word }
   }
 
   private static var placeBits: UInt64 { 24 }
@@ -57,7 +64,8 @@ struct EventQueue {
 
   private var keys: [Key] = []
   private var slab: [Event] = []
-  private var free: [UInt32] = []
+  /// Free places of the slab form a list: each holds the next one in its `word`.
+  private var firstFree = UInt64.max
   private var sequence: UInt64 = 0
 
   var count: Int { keys.count }
@@ -66,18 +74,18 @@ struct EventQueue {
   var nextTime: UInt64? { keys.first?.time }
 
   mutating func push(_ event: Event, at time: UInt64) {
-    let place: UInt32
-    if let reused = free.popLast() {
-      place = reused
+    var place = firstFree
+    if place != .max {
+      firstFree = slab[Int(place)].word
       slab[Int(place)] = event
     } else {
-      place = UInt32(slab.count)
-      precondition(UInt64(place) <= Self.placeMask, "more than 2^24 events pending")
+      place = UInt64(slab.count)
+      precondition(place <= Self.placeMask, "more than 2^24 events pending")
       slab.append(event)
     }
     sequence &+= 1
     precondition(sequence >> (64 - Self.placeBits) == 0, "event sequence exhausted")
-    let key = Key(time: time, order: sequence << Self.placeBits | UInt64(place))
+    let key = Key(time: time, order: sequence << Self.placeBits | place)
     keys.append(key)
     keys.withUnsafeMutableBufferPointer { heap in
       var child = heap.count - 1
@@ -100,14 +108,21 @@ struct EventQueue {
       let count = heap.count
       var hole = 0
       while true {
-        let child = (hole << 2) + 1
-        if child >= count { break }
-        var least = child
-        let end = min(child + 4, count)
-        var other = child + 1
-        while other < end {
-          if heap[other] < heap[least] { least = other }
-          other += 1
+        let child = (hole << 2) &+ 1
+        var least: Int
+        if child &+ 3 < count {
+          // All four are there: a tournament of conditional moves.
+          let left = heap[child &+ 1] < heap[child] ? child &+ 1 : child
+          let right = heap[child &+ 3] < heap[child &+ 2] ? child &+ 3 : child &+ 2
+          least = heap[right] < heap[left] ? right : left
+        } else {
+          guard child < count else { break }
+          least = child
+          var other = child &+ 1
+          while other < count {
+            if heap[other] < heap[least] { least = other }
+            other &+= 1
+          }
         }
         if !(heap[least] < last) { break }
         heap[hole] = heap[least]
@@ -120,9 +135,11 @@ struct EventQueue {
   }
 
   private mutating func finish(_ key: Key) -> (time: UInt64, event: Event) {
-    let place = UInt32(truncatingIfNeeded: key.order & Self.placeMask)
-    free.append(place)
-    return (key.time, slab[Int(place)])
+    let place = key.order & Self.placeMask
+    let event = slab[Int(place)]
+    slab[Int(place)].word = firstFree
+    firstFree = place
+    return (key.time, event)
   }
 }
 

@@ -1,15 +1,17 @@
 public import Protocol
 
-/// One node's monotonic clock: its own offset, its own rate, steps forward and stretches in which it stands still.
+/// One node's monotonic clock: its own offset, its own rate, steps forward and stretches in which
+/// it stands still.
 ///
-/// Piecewise linear over simulated time, in whole nanoseconds and whole parts per million, so that it is exact on every
-/// machine. A reading never goes backwards: only `rate`, `step` and `freeze` change the line, and each starts the new
-/// piece where the old one ended.
+/// Piecewise linear over simulated time, in whole nanoseconds and whole parts per million, so that
+/// it is exact on every machine. A reading never goes backwards: only `rate`, `step` and `freeze`
+/// change the line, and each starts the new piece where the old one ended.
 public struct LocalClock: Equatable, Sendable {
   /// Simulated and local time at which the current piece starts, in nanoseconds.
   private var simulatedBase: UInt64
   private var localBase: UInt64
-  /// How much faster (positive) or slower than simulated time this clock runs, in parts per million.
+  /// How much faster (positive) or slower than simulated time this clock runs, in parts per
+  /// million.
   public private(set) var rate: Int64
   public private(set) var isFrozen: Bool
 
@@ -32,7 +34,8 @@ public struct LocalClock: Equatable, Sendable {
     return Instant(nanoseconds: localBase &+ elapsed &+ UInt64(bitPattern: drift))
   }
 
-  /// The first simulated time, not before `now`, at which the clock shows `deadline`; nil while it stands still before it.
+  /// The first simulated time, not before `now`, at which the clock shows `deadline`; nil while it
+  /// stands still before it.
   public func simulatedTime(of deadline: Instant, notBefore now: UInt64) -> UInt64? {
     if reading(at: now) >= deadline { return now }
     if isFrozen || deadline == .never { return nil }
@@ -68,7 +71,8 @@ public struct LocalClock: Equatable, Sendable {
     self.rate = rate
   }
 
-  /// Stands still from `now` (a suspended virtual machine whose monotonic clock does not count the suspension).
+  /// Stands still from `now` (a suspended virtual machine whose monotonic clock does not count the
+  /// suspension).
   public mutating func freeze(at now: UInt64) {
     localBase = reading(at: now).rawValue
     simulatedBase = now

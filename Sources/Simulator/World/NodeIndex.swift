@@ -1,4 +1,5 @@
-/// The number of an endpoint in one simulation: first the processes, then the clients, counted from 0.
+/// The number of an endpoint in one simulation: first the processes, then the clients, counted from
+/// 0.
 public struct NodeIndex: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
   public var rawValue: UInt16
 
@@ -12,7 +13,8 @@ public struct NodeIndex: RawRepresentable, Hashable, Comparable, Sendable, Custo
   public var description: String { "n\(rawValue)" }
 }
 
-/// A set of endpoints as 64 bits. Iterates in ascending order, so it can stand where a hashed set may not.
+/// A set of endpoints as 64 bits. Iterates in ascending order, so it can stand where a hashed set
+/// may not.
 public struct NodeSet: Hashable, Sendable, Sequence, ExpressibleByArrayLiteral,
   CustomStringConvertible
 {

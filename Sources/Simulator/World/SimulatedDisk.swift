@@ -1,9 +1,10 @@
 /// One node's disk: named files of bytes, with a cache that a crash empties.
 ///
-/// Reads see every write at once. A write or a change of a name is *pending* until a flush completes that was issued
-/// after it; a crash decides for each pending change on its own whether it survived (see `crash`). What a completed flush
-/// covered is never lost. Changes of names (create, delete, rename) reach the medium in order, each whole, as in a
-/// journalling file system: a rename is atomic, and may survive while data written just before it does not.
+/// Reads see every write at once. A write or a change of a name is *pending* until a flush
+/// completes that was issued after it; a crash decides for each pending change on its own whether
+/// it survived (see `crash`). What a completed flush covered is never lost. Changes of names
+/// (create, delete, rename) reach the medium in order, each whole, as in a journalling file system:
+/// a rename is atomic, and may survive while data written just before it does not.
 public struct SimulatedDisk: Sendable {
   private struct Inode {
     /// What reads see.
@@ -60,7 +61,9 @@ public struct SimulatedDisk: Sendable {
   }
 
   /// Calls `body` with the bytes of the file (none when it does not exist), without copying them.
-  public func withContents<R>(of name: String, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows
+  public func withContents<R>(
+    of name: String, _ body: (UnsafeRawBufferPointer) throws -> R
+  ) rethrows
     -> R
   {
     guard let inode = Self.inode(of: name, in: visibleNames) else {
@@ -218,7 +221,8 @@ public struct SimulatedDisk: Sendable {
     case .write(let inode, let offset, let start, let count):
       arena.withUnsafeBytes {
         Self.overlay(
-          &inodes[inode].durable, at: offset, UnsafeRawBufferPointer(rebasing: $0[start..<start + count]))
+          &inodes[inode].durable, at: offset,
+          UnsafeRawBufferPointer(rebasing: $0[start..<start + count]))
       }
     case .truncate(let inode, let size):
       Self.resize(&inodes[inode].durable, to: size)
@@ -252,7 +256,8 @@ public struct SimulatedDisk: Sendable {
     return inode
   }
 
-  /// Frees inodes that no name leads to. Only while nothing is pending: a pending change may still name one.
+  /// Frees inodes that no name leads to. Only while nothing is pending: a pending change may still
+  /// name one.
   private mutating func collect() {
     guard pending.isEmpty, visibleNames.count < inodes.count else { return }
     for index in inodes.indices where inodes[index].isUsed {

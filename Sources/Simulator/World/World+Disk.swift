@@ -95,7 +95,8 @@ extension World {
     return ticket
   }
 
-  /// The device has finished a flush: durable from here on, whether or not the process gets to hear of it.
+  /// The device has finished a flush: durable from here on, whether or not the process gets to hear
+  /// of it.
   mutating func completeFlush(_ event: Event) -> Bool {
     let n = event.node.index
     // A flush pulled forward by `unstall` leaves a stale event behind.

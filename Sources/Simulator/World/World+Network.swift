@@ -11,11 +11,12 @@ extension World {
   /// How many past packets the network remembers for replay.
   static var replayCapacity: Int { 64 }
 
-  /// Sends a packet of `bytes` bytes; what the plan and the current cuts make of it is up to the network.
+  /// Sends a packet of `bytes` bytes; what the plan and the current cuts make of it is up to the
+  /// network.
   public mutating func send(_ from: NodeIndex, _ to: NodeIndex, _ message: Message, bytes: Int) {
     assertMayAct(from)
     packets.sent &+= 1
-    if runPhase == .liveness && core.contains(from) && core.contains(to) || from == to {
+    if from == to || isHealed(from, to) {
       transmit(from, to, message, bytes, extra: 0, flags: codecFlag)
       return
     }
@@ -45,6 +46,16 @@ extension World {
     transmit(from, to, message, bytes, extra: extra, flags: flags)
   }
 
+  /// In the liveness phase: links within the core, and all links of clients. Progress is demanded
+  /// of the processes; a client that could not reach a leader outside the core would blame them for
+  /// its own link.
+  @inline(__always)
+  func isHealed(_ from: NodeIndex, _ to: NodeIndex) -> Bool {
+    runPhase == .liveness
+      && (core.contains(from) && core.contains(to) || from.index >= nodeCount
+        || to.index >= nodeCount)
+  }
+
   private var codecFlag: UInt8 { plan.everythingThroughCodec != 0 ? PacketFlags.encoded : 0 }
 
   private mutating func transmit(
@@ -54,7 +65,7 @@ extension World {
     let link = from.index * endpointCount + to.index
     let jitter = streams.draw(.network, below: plan.delayJitter &* 1_000 &+ 1)
     let transfer = (UInt64(bytes) &* plan.transferTime) >> 10
-    let slow = runPhase == .liveness && core.contains(from) && core.contains(to) ? 0 : linkExtra[link]
+    let slow = isHealed(from, to) ? 0 : linkExtra[link]
     let time = now &+ linkBase[link] &+ jitter &+ transfer &+ slow &+ extra
     queue.push(
       Event(.message, node: to, peer: from, word: store.put(message), flags: flags), at: time)
@@ -73,7 +84,7 @@ extension World {
     guard streams.chance(.network, perMillion: plan.packetReplay) else { return }
     let old = replayRing[Int(streams.draw(.network, below: UInt64(replayRing.count)))]
     // The core is healed: nothing old may enter it from within.
-    if runPhase == .liveness && core.contains(old.from) && core.contains(old.to) { return }
+    if isHealed(old.from, old.to) { return }
     if anyCut && cuts.isCut(from: old.from, to: old.to) { return }
     count(.packetReplayed, old.from)
     transmit(old.from, old.to, old.message, old.bytes, extra: 0, flags: codecFlag)
@@ -126,6 +137,8 @@ extension World {
         linkExtra[slow.from.index * endpointCount + slow.to.index] += slow.extra
       }
     }
-    if runPhase == .liveness { cuts.heal(among: core) }
+    guard runPhase == .liveness else { return }
+    cuts.heal(among: core)
+    for client in endpoints.subtracting(nodes) { cuts.heal(client) }
   }
 }

@@ -11,10 +11,11 @@ struct TimerEntry: Sendable {
 }
 
 extension World {
-  /// Arms the timer `token` of `node` for the local time `deadline`, replacing its former deadline; `.never` cancels.
+  /// Arms the timer `token` of `node` for the local time `deadline`, replacing its former deadline;
+  /// `.never` cancels.
   ///
-  /// A timer that is put off again and again keeps its one pending event: when that comes too early it is moved, so
-  /// re-arming a heartbeat at every message does not fill the queue.
+  /// A timer that is put off again and again keeps its one pending event: when that comes too early
+  /// it is moved, so re-arming a heartbeat at every message does not fill the queue.
   public mutating func setTimer(_ node: NodeIndex, at deadline: Instant, token: UInt64) {
     let n = node.index
     var place = timers[n].count
@@ -50,7 +51,8 @@ extension World {
       Event(.timer, node: NodeIndex(n), word: entry.token, generation: timerGeneration), at: time)
   }
 
-  /// Whether the timer of this event is due now; puts it back when it was put off, forgets it when it was cancelled.
+  /// Whether the timer of this event is due now; puts it back when it was put off, forgets it when
+  /// it was cancelled.
   mutating func timerIsDue(_ event: Event) -> Bool {
     let n = event.node.index
     for place in timers[n].indices where timers[n][place].generation == event.generation {

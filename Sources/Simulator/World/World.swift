@@ -1,9 +1,10 @@
 public import Protocol
 
-/// The simulated world around the nodes: time, network, disks, clocks, processes, and the faults in them.
+/// The simulated world around the nodes: time, network, disks, clocks, processes, and the faults in
+/// them.
 ///
-/// A tenant sees nothing else. Every method is deterministic in the run's seed (and tape); none allocates per call in the
-/// steady state.
+/// A tenant sees nothing else. Every method is deterministic in the run's seed (and tape); none
+/// allocates per call in the steady state.
 public struct World<Message> {
   /// What the framework is doing with the tenant. Effects may not leave from inside a pure step.
   enum Activity: UInt8 { case idle, stepping, performing }
@@ -19,7 +20,8 @@ public struct World<Message> {
   public let plan: FaultPlan
   /// Processes are the endpoints `0..<nodeCount`: they crash, pause, and have disks.
   public let nodeCount: Int
-  /// Processes and clients. Clients are `nodeCount..<endpointCount`: network, clock and timers, but no disk and no crash.
+  /// Processes and clients. Clients are `nodeCount..<endpointCount`: network, clock and timers, but
+  /// no disk and no crash.
   public let endpointCount: Int
 
   /// Simulated nanoseconds since the run began. Tenants give nodes `localTime` instead.
@@ -142,7 +144,8 @@ public struct World<Message> {
     streams.draw(stream, in: range)
   }
 
-  /// Calls the tenant's `external(token)` after `span` of simulated time: arrivals of the workload, and the like.
+  /// Calls the tenant's `external(token)` after `span` of simulated time: arrivals of the workload,
+  /// and the like.
   public mutating func schedule(after span: TimeSpan, token: UInt64) {
     queue.push(Event(.external, word: token), at: now &+ span.nanoseconds)
   }
@@ -154,7 +157,8 @@ public struct World<Message> {
     note("VIOLATION \(violation.checker): \(violation.sentence)", violation.nodes.first)
   }
 
-  /// Ends the run after this step without judging it, `finish` included (for bounded tests and scenarios).
+  /// Ends the run after this step without judging it, `finish` included (for bounded tests and
+  /// scenarios).
   public mutating func stop() { stopRequested = true }
 
   /// Adds a line to the trace; `text` is only evaluated when there is one.

@@ -38,8 +38,9 @@ import Testing
       var bytes = generator.bytes(generator.below(3))
       let begin = bytes.count
       let (route, sent) = frame(&generator, count: count, into: &bytes)
-      guard case .frame(let header, let body) = try FrameParser().next(
-        in: bytes.span.bytes, from: begin)
+      guard
+        case .frame(let header, let body) = try FrameParser().next(
+          in: bytes.span.bytes, from: begin)
       else {
         Issue.record("no frame")
         return
@@ -147,13 +148,17 @@ import Testing
     #expect(refusal(of: rewritten(bytes) { $0[6] = 57 }) == .unsupportedHeader)
     #expect(refusal(of: rewritten(bytes) { $0[12] = 1 }) == .unsupportedHeader)
     #expect(
-      refusal(of: rewritten(bytes) { $0.set(UInt32(55), at: 8) }) == .impossibleLength(declared: 55))
+      refusal(of: rewritten(bytes) { $0.set(UInt32(55), at: 8) }) == .impossibleLength(declared: 55)
+    )
     #expect(
-      refusal(of: rewritten(bytes) { $0.set(UInt32(56), at: 8) }) == .impossibleLength(declared: 56))
+      refusal(of: rewritten(bytes) { $0.set(UInt32(56), at: 8) }) == .impossibleLength(declared: 56)
+    )
     #expect(
-      refusal(of: rewritten(bytes) { $0.set(UInt32.max, at: 44) }) == .impossibleLength(declared: length))
+      refusal(of: rewritten(bytes) { $0.set(UInt32.max, at: 44) })
+        == .impossibleLength(declared: length))
     #expect(
-      refusal(of: rewritten(bytes) { $0.set(UInt32(0), at: 44) }) == .impossibleLength(declared: length))
+      refusal(of: rewritten(bytes) { $0.set(UInt32(0), at: 44) })
+        == .impossibleLength(declared: length))
     var damaged = bytes
     damaged[20] ^= 1
     #expect(refusal(of: damaged) == .headerChecksum)
@@ -171,7 +176,8 @@ import Testing
       refusal(of: rewritten(header) { $0.set(UInt32.max, at: 8) })
         == .tooLong(declared: .max, limit: FrameParser.lengthMaxDefault))
     let tight = FrameParser(lengthMax: bytes.count - 1)
-    #expect(refusal(tight, of: header) == .tooLong(declared: UInt32(bytes.count), limit: bytes.count - 1))
+    #expect(
+      refusal(tight, of: header) == .tooLong(declared: UInt32(bytes.count), limit: bytes.count - 1))
     #expect(refusal(FrameParser(lengthMax: bytes.count), of: bytes) == nil)
   }
 

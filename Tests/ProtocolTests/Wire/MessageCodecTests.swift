@@ -114,8 +114,9 @@ import Testing
   }
 
   @Test func contradictionsAreRefused() {
-    func accept(count: UInt32, digest: UInt64, length: UInt32) -> Result<DecodedMessage, DecodeError>
-    {
+    func accept(
+      count: UInt32, digest: UInt64, length: UInt32
+    ) -> Result<DecodedMessage, DecodeError> {
       var bytes: [UInt8] = [4, 0, 0, 0]
       bytes.put(length)
       bytes.put(UInt64(1))
@@ -157,7 +158,13 @@ import Testing
     #expect(failure { $0[0] = 0 } == DecodeError(.unknownTag, at: 0))
     #expect(failure { $0[0] = 17 } == DecodeError(.unknownTag, at: 0))
     #expect(failure { $0[2] = 1 } == DecodeError(.reservedNotZero, at: 2))
-        #expect(failure { $0[52] = 2 } == DecodeError(.notABoolean, at: 52))
+    // A tag without a payload (a heartbeat's), but with the length of one.
+    #expect(
+      failure {
+        $0[0] = 7
+        $0[4] = 8
+      } == DecodeError(.length, at: 4))
+    #expect(failure { $0[52] = 2 } == DecodeError(.notABoolean, at: 52))
     #expect(failure { $0[55] = 1 } == DecodeError(.reservedNotZero, at: 55))
     #expect(failure { $0.append(0) } == DecodeError(.trailing, at: 64))
     #expect(failure { $0.removeLast() } == DecodeError(.truncated, at: 16))

@@ -2,8 +2,9 @@ import Simulator
 import Testing
 
 @Suite struct PartitionShapeTests {
-  private func cuts(_ shape: PartitionShape, _ n: Int, cut: Int = 1, outward: Bool = true) -> LinkCuts
-  {
+  private func cuts(
+    _ shape: PartitionShape, _ n: Int, cut: Int = 1, outward: Bool = true
+  ) -> LinkCuts {
     LinkCuts.of(
       shape, order: (0..<n).map { NodeIndex($0) }, cut: cut, outward: outward, endpoints: n + 1)
   }

@@ -2,15 +2,14 @@ import Simulator
 import Testing
 
 @Suite struct DecisionTapeTests {
-  private func run(_ seed: UInt64, _ tape: TapeMode, extraDraws: Int = 0)
+  private func run(
+    _ seed: UInt64, _ tape: TapeMode
+  )
     -> RunResult<Chatter.Report>
   {
     var simulation = Chatter.simulation(
       seed: seed, SimulationConfiguration(nodes: 3, clients: 1, tape: tape)
-    ) {
-      $0.goal = 20
-      $0.extraDraws = extraDraws
-    }
+    ) { $0.goal = 20 }
     return simulation.run()
   }
 

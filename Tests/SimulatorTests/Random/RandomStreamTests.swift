@@ -24,7 +24,8 @@ import Testing
     #expect(firsts.count == 50 * RandomStream.allCases.count)
   }
 
-  /// Kept seeds depend on these: a stream that changes its name or its seeding re-rolls all of them.
+  /// Kept seeds depend on these: a stream that changes its name or its seeding re-rolls all of
+  /// them.
   @Test func seedsKeepTheirMeaning() {
     var streams = RandomStreams(seed: 42)
     let first = RandomStream.allCases.map { streams.draw($0, below: 1_000_000) }

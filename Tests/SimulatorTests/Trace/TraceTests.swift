@@ -66,7 +66,8 @@ import Testing
     #expect(quiet.trace.lastLines(of: [NodeIndex(0)]).isEmpty)
   }
 
-  /// Must hold in debug and release, on every machine. A change here re-rolls every kept seed: say so in the changelog.
+  /// Must hold in debug and release, on every machine. A change here re-rolls every kept seed: say
+  /// so in the changelog.
   @Test func theDigestOfASeedIsPinned() {
     #expect(digest(1, .none).value == 17_522_347_596_451_994_229)
   }

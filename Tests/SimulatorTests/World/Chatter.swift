@@ -1,8 +1,9 @@
 import Protocol
 import Simulator
 
-/// The smallest tenant that uses everything: processes tick, number their ticks, log each number durably, tell everyone,
-/// and remember what they heard. Its checker knows which numbers were durable, and looks for them after each restart.
+/// The smallest tenant that uses everything: processes tick, number their ticks, log each number
+/// durably, tell everyone, and remember what they heard. Its checker knows which numbers were
+/// durable, and looks for them after each restart.
 struct Chatter: SimulatedSystem {
   struct Message: Equatable {
     var number: UInt64
@@ -185,7 +186,7 @@ struct Chatter: SimulatedSystem {
   }
 
   /// In the liveness phase: everyone in the core has news from everyone else in it.
-  func isDone(_ world: borrowing World<Message>) -> Bool {
+  func isDone(_ world: inout World<Message>) -> Bool {
     guard !heardAtLiveness.isEmpty else { return totals.ticks >= goal * 10 }
     for a in world.core {
       for b in world.core where a != b {

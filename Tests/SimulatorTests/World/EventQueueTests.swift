@@ -17,7 +17,7 @@ import Testing
       if random.next(below: 5) < 3 {
         let time = random.next(below: times)
         number += 1
-        queue.push(Event(.external, word: number), at: time)
+        queue.push(Simulator.Event(.external, word: number), at: time)
         let place = model.firstIndex { $0.time > time } ?? model.count
         model.insert((time, number), at: place)
       } else if let expected = model.first {
@@ -43,7 +43,7 @@ import Testing
     for round in UInt64(0)..<100 {
       for n in UInt64(0)..<10 {
         queue.push(
-          Event(
+          Simulator.Event(
             .timer, node: NodeIndex(Int(n)), peer: NodeIndex(3), word: round, generation: 7,
             flags: 2), at: round * 10 + n)
       }
@@ -70,6 +70,6 @@ import Testing
 
   @Test func anEventIsSmall() {
     #expect(MemoryLayout<EventQueue.Key>.size == 16)
-    #expect(MemoryLayout<Event>.stride <= 24)
+    #expect(MemoryLayout<Simulator.Event>.stride <= 24)
   }
 }

@@ -136,7 +136,8 @@ extension Chatter {
     simulation.run(until: 5 * second)
     let corrupted = simulation.world.faults[.packetCorrupted]
     #expect(corrupted > 500)
-    // Two flips of the same bit leave a packet whole; anything else the checksum of this tenant notices.
+    // Two flips of the same bit leave a packet whole; anything else the checksum of this tenant
+    // notices.
     #expect(simulation.world.packets.rejected <= corrupted)
     #expect(simulation.world.packets.rejected > corrupted * 95 / 100)
     let known = arrivals.all.allSatisfy { $0.number <= 1_100 }

@@ -46,8 +46,9 @@ import Testing
     #expect(disk.contents(of: "a")!.first == 4)
   }
 
-  /// Random programs against a model of what was flushed: nothing of it is ever lost, and nothing appears from nowhere.
-  @Test(arguments: UInt64(0)..<40)
+  /// Random programs against a model of what was flushed: nothing of it is ever lost, and nothing
+  /// appears from nowhere.
+  @Test(arguments: UInt64(0)..<24)
   func flushedDataAlwaysSurvives(_ seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var streams = RandomStreams(seed: seed)
@@ -71,10 +72,11 @@ import Testing
         let left = disk.contents(of: "log") ?? []
         #expect(Array(left.prefix(flushed.count)) == flushed)
         #expect(left.count <= written.count)
-        for (index, byte) in left.enumerated() where byte != written[index] {
-          // Lost bytes of the middle read as zeros.
-          #expect(byte == 0 && index >= flushed.count)
+        // Lost bytes of the middle read as zeros.
+        let strange = left.indices.contains { index in
+          left[index] != written[index] && (left[index] != 0 || index < flushed.count)
         }
+        #expect(!strange)
         // What survived the crash is durable from now on.
         #expect(disk.durableContents(of: "log") ?? [] == left)
         written = left
@@ -83,7 +85,8 @@ import Testing
     }
   }
 
-  /// One unflushed write over durable bytes, crashed many times: kept, lost, torn at the right grain.
+  /// One unflushed write over durable bytes, crashed many times: kept, lost, torn at the right
+  /// grain.
   @Test(arguments: [8, 64, 512], [UInt64(0), 1])
   func aTornWriteKeepsWholeAlignedPieces(_ granularity: Int, _ subset: UInt64) {
     var kept = 0
@@ -107,7 +110,8 @@ import Testing
       #expect(left.count == old.count)
       var pieces: [Bool] = []
       for piece in 0..<5 {
-        let range = max(start, piece * granularity)..<min(start + new.count, (piece + 1) * granularity)
+        let range =
+          max(start, piece * granularity)..<min(start + new.count, (piece + 1) * granularity)
         let survived = left[range.lowerBound] == 7
         pieces.append(survived)
         #expect(left[range].allSatisfy { $0 == (survived ? 7 : 255) })
