@@ -137,3 +137,21 @@ public struct DeterminismCheck: Equatable, Sendable {
     return chosen
   }
 }
+
+extension DeterminismCheck {
+  /// The events among which two runs of one seed part, by checkpoints kept after every `every` events.
+  ///
+  /// - Parameter agreed: up to this event they are known to be alike.
+  /// - Returns: nil when all checkpoints agree and there are equally many.
+  public static func window(
+    _ a: [TraceDigest.Checkpoint], _ b: [TraceDigest.Checkpoint], every: UInt64,
+    agreed: UInt64 = 0
+  ) -> ClosedRange<UInt64>? {
+    var agreed = agreed
+    for (x, y) in zip(a, b) {
+      if x != y { return agreed + 1...max(agreed + 1, min(x.event, y.event)) }
+      agreed = x.event
+    }
+    return a.count == b.count ? nil : agreed + 1...agreed + max(1, every)
+  }
+}
