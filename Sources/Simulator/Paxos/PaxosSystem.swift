@@ -57,26 +57,19 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   public static var phaseNames: [String] {
     [
-      "down", "following", "electing", "recovering", "leading", "catching up", "installing",
+      "following", "electing", "recovering", "leading", "catching up", "installing", "down",
       "client",
     ]
   }
 
-  public func phase(of node: NodeIndex) -> Int {
+  /// The activities of a replica in their order, and two more.
+  public mutating func phase(of node: NodeIndex) -> Int {
     guard node.index < nodes.count else { return 7 }
-    guard nodes[node.index].isRunning else { return 0 }
-    switch nodes[node.index].replica.role {
-    case .preCandidate, .candidate: return 2
-    case .recoveringLeader: return 3
-    case .leader: return 4
-    case .follower:
-      if nodes[node.index].replica.isInstallingSnapshot { return 6 }
-      return nodes[node.index].replica.isCatchingUp ? 5 : 1
-    }
+    return nodes[node.index].isRunning ? nodes[node.index].replica.activity.rawValue : 6
   }
 
   public func clusterPhase(_ world: borrowing World<PaxosMessage>) -> Int {
-    nodes.indices.contains { nodes[$0].isRunning && nodes[$0].replica.role == .leader } ? 4 : 2
+    nodes.indices.contains { nodes[$0].isRunning && nodes[$0].replica.role == .leader } ? 3 : 1
   }
 
   // MARK: Life of a process
@@ -132,7 +125,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     return effects.count + (turnHasEnd(node) ? 1 : 0)
   }
 
-  private func turnHasEnd(_ node: NodeIndex) -> Bool {
+  private mutating func turnHasEnd(_ node: NodeIndex) -> Bool {
     if nodes[node.index].isJournalFlushing { return false }
     if !nodes[node.index].staged.isEmpty { return true }
     for i in 0..<effects.count { if case .persist = effects[i] { return true } }
@@ -179,14 +172,14 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     for node in core { inject(.leadershipPermitted(true), node, &world) }
   }
 
-  public func isDone(_ world: borrowing World<PaxosMessage>) -> Bool {
+  public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {
     guard workload.isFinished else { return false }
     guard world.runPhase == .liveness else { return true }
     return world.now >= observedUntil && hasConverged(world.core)
   }
 
   /// Whether the whole core has applied everything that anybody has.
-  private func hasConverged(_ core: NodeSet) -> Bool {
+  private mutating func hasConverged(_ core: NodeSet) -> Bool {
     let target = checkers.agreement.appliedUpTo
     for node in core where node.index < nodes.count {
       guard nodes[node.index].isRunning else { return false }
@@ -242,10 +235,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
 extension PaxosReport {
   /// Adds what a recorder has counted.
-  mutating func add(_ contracts: ContractRecorder) {
-    for (i, contract) in Contract.allCases.enumerated() {
-      self.contracts[i] &+= contracts.evaluations(of: contract)
-    }
-    for (i, mark) in Mark.allCases.enumerated() { marks[i] &+= contracts.count(of: mark) }
+  mutating func add(_ recorder: ContractRecorder) {
+    recorder.addCounts(contracts: &contracts, marks: &marks)
   }
 }
