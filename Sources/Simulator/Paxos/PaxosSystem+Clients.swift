@@ -214,7 +214,7 @@ extension PaxosSystem {
     let target = NodeIndex(Int(world.draw(.workload, below: UInt64(nodes.count))))
     switch world.draw(.workload, below: 4) {
     case 0, 1:
-      for node in 0..<nodes.count 
+      for node in 0..<nodes.count
       where nodes[node].isRunning && nodes[node].replica.leads {
         inject(.transferRequested(to: PaxosNames.replica(target)), NodeIndex(node), &world)
       }
