@@ -92,8 +92,10 @@ public struct Acceptor: Equatable, Sendable {
       .process2aPostVoteRaisesPromise, result != .vote || promised == accept.ballot)
     contracts.ensure(
       .process2aPostVoteIsRecorded,
-      result != .vote || new.isUsed && new.ballot == accept.ballot
-        && new.value.isSame(as: accept.value))
+      result != .vote
+        || new.isUsed && new.ballot == accept.ballot
+          && new.value.isSame(as: accept.value)
+    )
     contracts.ensure(
       .process2aPostVoteHangsOnItsRecord, result != .vote || new.position == position)
     contracts.ensure(
@@ -117,7 +119,8 @@ public struct Acceptor: Equatable, Sendable {
     contracts.ensure(
       .process2aPostRejectOnlyBelow, !result.isRejection || accept.ballot < oldPromise)
     contracts.ensure(
-      .process2aPostRejectTellsThePromise, !result.isRejection || result == .reject(promised: promised))
+      .process2aPostRejectTellsThePromise,
+      !result.isRejection || result == .reject(promised: promised))
     contracts.ensure(.process2aPostNothingIsChosenHere, window.chosenUpTo == oldChosenUpTo)
     contracts.ensure(
       .process2aPostNoVoteMeansNoChange, result == .vote || new == old && promised == oldPromise)

@@ -25,6 +25,10 @@ public struct CatchUp: Equatable, Sendable {
   /// Stored as two fields so that the compiler can derive equality.
   private var askedVoter = -1
   private var askedLast = Slot.zero
+  /// How often in a row the transfer was looked at without having moved.
+  private var stalls = 0
+  /// As often must it stand still before another peer's other snapshot is begun instead.
+  private static let patience = 4
   private let own: Int
   private let slotsMax: UInt32
 
@@ -50,7 +54,7 @@ public struct CatchUp: Equatable, Sendable {
   public mutating func ask(
     window: SlotWindow, _ contracts: inout ContractRecorder
   ) -> (voter: Int, Fetch)? {
-    let overdue = askedVoter
+    let overdue = askedVoter >= 0 ? askedVoter : transfer?.source ?? -1
     askedVoter = -1
     var best = -1
     for step in 1...peers.count {
@@ -88,8 +92,13 @@ public struct CatchUp: Equatable, Sendable {
     _ offer: SnapshotOffer, from voter: Int, chosenUpTo: Slot, _ contracts: inout ContractRecorder
   ) -> SnapshotFetch? {
     guard offer.snapshot.slot > chosenUpTo else { return nil }
+    if let transfer {
+      // What is stored is worth more than a new beginning, unless its source moved on or is long silent.
+      let isOther = offer.snapshot != transfer.snapshot && voter != transfer.source
+      if transfer.isComplete || isOther && stalls < Self.patience { return nil }
+    }
     askedVoter = -1
-    if let transfer, transfer.isComplete { return nil }
+    stalls = 0
     if transfer?.snapshot == offer.snapshot {
       // The same snapshot from another voter, or again: what is stored stays stored.
       transfer?.source = voter
@@ -115,6 +124,7 @@ public struct CatchUp: Equatable, Sendable {
       chunk.offset == transfer.offset, chunk.bytes.length > 0,
       UInt64(chunk.bytes.length) <= transfer.snapshot.length - transfer.offset
     else { return false }
+    stalls = 0
     let before = transfer.offset
     transfer.offset += UInt64(chunk.bytes.length)
     transfer.isComplete = transfer.offset == transfer.snapshot.length
@@ -124,6 +134,19 @@ public struct CatchUp: Equatable, Sendable {
     return true
   }
 
-  /// The transfer is over, installed or not.
-  public mutating func endTransfer() { transfer = nil }
+  /// The transfer was looked at and had not moved. True when it is time to ask others as well.
+  public mutating func transferStalled() -> Bool {
+    stalls += 1
+    return stalls > 1
+  }
+
+  /// The transfer is over, installed or not. After a refused one the next voter is asked: the source's may be rotten.
+  public mutating func endTransfer(isRefused: Bool = false) {
+    if let transfer, isRefused {
+      askedVoter = transfer.source
+      askedLast = .last
+    }
+    transfer = nil
+    stalls = 0
+  }
 }

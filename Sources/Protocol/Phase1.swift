@@ -19,6 +19,8 @@ public struct Phase1: Equatable, Sendable {
     var chosenUpTo = Slot.zero
     var truncatedUpTo = Slot.zero
     var lastSlot = Slot.zero
+    /// Every report up to here has come.
+    var reportedUpTo = Slot.zero
   }
 
   public enum Result: Equatable, Sendable {
@@ -68,9 +70,12 @@ public struct Phase1: Equatable, Sendable {
     guard fits(promise.lastSlot), fits(promise.truncatedUpTo) else {
       return .farBehind(chosenUpTo: promise.chosenUpTo)
     }
+    // Answers may overtake each other; what the acceptor knew once, it knows.
+    let before = heads[voter]
     heads[voter] = Head(
-      isReceived: true, chosenUpTo: promise.chosenUpTo, truncatedUpTo: promise.truncatedUpTo,
-      lastSlot: promise.lastSlot)
+      isReceived: true, chosenUpTo: max(before.chosenUpTo, promise.chosenUpTo),
+      truncatedUpTo: max(before.truncatedUpTo, promise.truncatedUpTo),
+      lastSlot: max(before.lastSlot, promise.lastSlot), reportedUpTo: before.reportedUpTo)
     return complete(voter, &contracts)
   }
 
@@ -121,12 +126,14 @@ public struct Phase1: Equatable, Sendable {
     return quorum.isReached(by: promised) ? .quorum : .incomplete
   }
 
-  private func hasAllReports(of voter: Int) -> Bool {
+  /// Looks from where it stopped before: asked after every report, it costs a step a report in all.
+  private mutating func hasAllReports(of voter: Int) -> Bool {
     let head = heads[voter]
-    var slot = max(firstSlot, head.truncatedUpTo.next)
+    var slot = max(max(firstSlot, head.truncatedUpTo.next), head.reportedUpTo.next)
     while slot <= head.lastSlot {
       let i = slot - firstSlot
       if seen[voter * words + i / 64] & (1 << UInt64(i % 64)) == 0 { return false }
+      heads[voter].reportedUpTo = slot
       slot = slot.next
     }
     return true

@@ -51,8 +51,9 @@ extension Replica {
       return
     }
     if role != .follower { stepDown(now: now, &effects) }
-    guard !leaseGuard.forbids(
-      acceptor.promised.successor(for: id), releasedLease: .zero, now: now)
+    guard
+      !leaseGuard.forbids(
+        acceptor.promised.successor(for: id), releasedLease: .zero, now: now)
     else {
       deadlines[.election] = leaseGuard.until
       return
@@ -200,13 +201,12 @@ extension Replica {
     _ request: StandForElection, from: ReplicaID, now: Instant, _ effects: inout EffectBuffer
   ) {
     guard request.ballot == election.leaderBallot, election.isPermitted, role == .follower,
-      acceptor.promised <= request.ballot,
-      !leaseGuard.forbids(
-        request.ballot.successor(for: id), releasedLease: request.ballot, now: now)
+      acceptor.promised <= request.ballot
     else { return }
     // The own promise is one of the quorum's, so the own vow to a later leader stands in its way like anybody's.
-    guard !leaseGuard.forbids(
-      election.highestSeen.successor(for: id), releasedLease: request.ballot, now: now)
+    guard
+      !leaseGuard.forbids(
+        election.highestSeen.successor(for: id), releasedLease: request.ballot, now: now)
     else { return }
     contracts.mark(.transferAccepted)
     prepare(releasedLease: request.ballot, now: now, &effects)

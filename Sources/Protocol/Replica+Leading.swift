@@ -54,6 +54,10 @@ extension Replica {
 
   /// Fills the pipeline: first what phase 1 brought up, then what clients sent.
   mutating func pump(now: Instant, _ effects: inout EffectBuffer) {
+    // What is learned below may grow the prefix and come back here: a loop, not as many nested calls as there are slots.
+    guard !isPumping else { return }
+    isPumping = true
+    defer { isPumping = false }
     var isDone = false
     while !isDone {
       switch proposer.next(window: window, &contracts) {

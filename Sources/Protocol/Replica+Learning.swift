@@ -95,15 +95,10 @@ extension Replica {
     guard catchUp.isBehind(window.chosenUpTo) else { return }
     deadlines[.catchUp] = now + options.catchUpRetry
     if let transfer = catchUp.transfer {
-      if transfer.isComplete { return }
-      let isStalled = transfer.offset == lastTransferOffset
-      lastTransferOffset = transfer.offset
-      if let chunk = catchUp.nextChunk, isStalled {
-        effects.append(
-          .send(to: configuration.voters[transfer.source].id, .snapshotFetch(chunk)))
-      } else {
-        return
-      }
+      guard let chunk = catchUp.nextChunk else { return }
+      // Every chunk moves the deadline, so none came for a while: ask for it again.
+      effects.append(.send(to: configuration.voters[transfer.source].id, .snapshotFetch(chunk)))
+      guard catchUp.transferStalled() else { return }
     }
     // Without a transfer, or besides one that stands still: ask around.
     fetch(now: now, &effects)
@@ -171,7 +166,6 @@ extension Replica {
       let chunk = catchUp.process(
         offer, from: voter, chosenUpTo: window.chosenUpTo, &contracts)
     else { return }
-    lastTransferOffset = .max
     effects.append(.send(to: configuration.voters[voter].id, .snapshotFetch(chunk)))
     deadlines[.catchUp] = now + options.catchUpRetry
   }
@@ -211,7 +205,7 @@ extension Replica {
   mutating func snapshotStored(
     _ info: SnapshotInfo, isValid: Bool, now: Instant, _ effects: inout EffectBuffer
   ) {
-    catchUp.endTransfer()
+    catchUp.endTransfer(isRefused: !isValid)
     watchForGap(now: now)
     guard isValid else {
       contracts.mark(.snapshotRefused)

@@ -6,7 +6,7 @@ public enum ScreenReason: Int, CaseIterable, Sendable {
   case otherEpoch
   /// A Prepare, Accept or Heartbeat whose ballot is not its sender's.
   case foreignBallot
-  /// A slot 0, a ballot 0, a range that runs backwards, a round that was never sent.
+  /// A slot 0, a ballot 0 or beyond all use, a range that runs backwards, a round that was never sent, a no-op with bytes.
   case impossible
 }
 
@@ -68,16 +68,21 @@ extension Replica {
       return m.firstSlot == .zero || m.ballot.round == 0 ? .impossible : nil
     case .accept(let m):
       if m.ballot.proposer != from { return .foreignBallot }
-      let isEmptyNoop = !m.value.isNoop || m.value.isSame(as: .noop)
-      return m.slot == .zero || m.ballot.round == 0 || !isEmptyNoop ? .impossible : nil
+      return m.slot == .zero || m.ballot.round == 0 || !m.value.isWellFormed ? .impossible : nil
     case .heartbeat(let m):
-      return m.ballot.proposer != from ? .foreignBallot : nil
+      if m.ballot.proposer != from { return .foreignBallot }
+      return m.ballot.round == 0 ? .impossible : nil
     case .preVote(let m):
-      return m.ballot.proposer != from ? .foreignBallot : nil
+      if m.ballot.proposer != from { return .foreignBallot }
+      return m.ballot.round == 0 ? .impossible : nil
     case .standForElection(let m):
       return m.ballot.proposer != from ? .foreignBallot : nil
+    case .promise(let m):
+      let isInOrder = m.truncatedUpTo <= m.chosenUpTo && m.chosenUpTo <= m.lastSlot
+      return m.firstSlot == .zero || !isInOrder ? .impossible : nil
     case .report(let m):
-      return m.slot == .zero || m.votedBallot >= m.ballot ? .impossible : nil
+      return m.slot == .zero || m.votedBallot >= m.ballot || !m.value.isWellFormed
+        ? .impossible : nil
     case .accepted(let m):
       if m.firstSlot == .zero || m.firstSlot > m.lastSlot { return .impossible }
       return m.ballot == proposer.ballot && m.lastSlot >= proposer.nextSlot ? .impossible : nil
@@ -86,12 +91,13 @@ extension Replica {
     case .fetch(let m):
       return m.firstSlot == .zero || m.limit == 0 ? .impossible : nil
     case .learn(let m):
-      return m.slot == .zero || m.slot > m.chosenUpTo ? .impossible : nil
+      return m.slot == .zero || m.slot > m.chosenUpTo || !m.value.isWellFormed
+        ? .impossible : nil
     case .snapshotOffer(let m):
       return m.snapshot.slot == .zero || m.snapshot.length == 0 ? .impossible : nil
     case .preVoteReply(let m):
       return m.isGranted && m.ballot <= m.promised ? .impossible : nil
-    case .promise, .rejected, .snapshotFetch, .snapshotChunk:
+    case .rejected, .snapshotFetch, .snapshotChunk:
       return nil
     }
   }

@@ -50,8 +50,8 @@ public struct Replica: Sendable {
   var isLeaseReleased = false
   /// The ballot whose leader asked this replica to stand.
   var releasedLease = Ballot.zero
-  /// How far the snapshot transfer had come when it was last looked at.
-  var lastTransferOffset = UInt64.max
+  /// The pipeline is being filled: what that leads to must not begin it again.
+  var isPumping = false
 
   /// Why a replica cannot be made.
   public enum Invalid: Error, Equatable {

@@ -51,6 +51,9 @@ public struct Value: Hashable, Sendable {
   public static let noop = Value(bytes: .empty, count: 0, digest: 0)
   @inlinable public var isNoop: Bool { count == 0 }
 
+  /// A value without commands has no bytes and no digest.
+  var isWellFormed: Bool { !isNoop || isSame(as: .noop) }
+
   /// Whether both are the same content, wherever their bytes lie.
   @inlinable public func isSame(as other: Value) -> Bool {
     digest == other.digest && bytes.length == other.bytes.length && count == other.count

@@ -34,8 +34,8 @@ extension PaxosSystem {
     let key = Int(world.draw(.workload, below: UInt64(PaxosWorkload.keys)))
     if world.draw(.workload, below: 100) < workload.options.readPercent {
       switch world.draw(.workload, below: 4) {
-      case 0, 1: return .read(key: key, .quorum)
-      case 2: return .read(key: key, replicaOptions.lease == nil ? .quorum : .lease)
+      case 0: return .read(key: key, .quorum)
+      case 1, 2: return .read(key: key, replicaOptions.lease == nil ? .quorum : .lease)
       default: return .read(key: key, .local(atLeast: .zero))
       }
     }
@@ -73,6 +73,7 @@ extension PaxosSystem {
       event = .readSubmitted(tag: UInt64(number), mode, deadline: deadline)
     }
     workload.clients[c].step(event, bytes: bytes.span.bytes, now: now)
+    world.check(workload.clients[c].session.contracts.violation, node(c))
     performAll(c, &world)
   }
 
@@ -156,6 +157,9 @@ extension PaxosSystem {
     case .overloaded, .unavailable, .tooLarge, .leasesDisabled:
       tally.operationsRefused &+= 1
       workload.operations[number].state = .refused
+      if case .command(let request) = workload.operations[number].kind {
+        world.check("operations", checkers.operations.refused(request.argument))
+      }
     }
   }
 
@@ -210,7 +214,7 @@ extension PaxosSystem {
     let target = NodeIndex(Int(world.draw(.workload, below: UInt64(nodes.count))))
     switch world.draw(.workload, below: 4) {
     case 0, 1:
-      for node in 0..<nodes.count 
+      for node in 0..<nodes.count
       where nodes[node].isRunning && nodes[node].replica.leads {
         inject(.transferRequested(to: PaxosNames.replica(target)), NodeIndex(node), &world)
       }

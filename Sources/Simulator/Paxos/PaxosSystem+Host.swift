@@ -50,6 +50,7 @@ extension PaxosSystem {
     let envelope = Envelope(
       from: PaxosNames.replica(from), to: PaxosNames.replica(to), epoch: configuration.epoch,
       message: message)
+    world.check("durability.promises", checkers.durability.sent(from, message), [from])
     world.send(from, to, .peer(envelope), bytes: 64 + Int(message.payload.length))
   }
 
@@ -126,7 +127,11 @@ extension PaxosSystem {
       checkers.digests.reached(node, slot, nodes[node.index].application.digest), [node])
     world.check("exactlyOnce", checkers.exactlyOnce.applied(slot, replies.replies), [node])
     guard slot == checkers.linearizability.replayedUpTo.next else { return }
-    checkers.linearizability.performed(slot, performed(slot, value))
+    let performed = performed(slot, value)
+    for request in performed {
+      world.check("operations", checkers.operations.performed(request.argument, slot), [node])
+    }
+    checkers.linearizability.performed(slot, performed)
   }
 
   /// The commands of a slot that were performed there, by the answers just collected.

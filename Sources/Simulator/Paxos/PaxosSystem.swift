@@ -20,6 +20,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   var tally: PaxosReport
   /// The waiting effects of the last step of a replica.
   var effects = EffectBuffer()
+  /// The liveness phase does not end before.
+  private var observedUntil: UInt64 = 0
   /// Reused: what applying one slot answers.
   var replies = ReplyBuffer()
 
@@ -54,7 +56,10 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   // MARK: Phases
 
   public static var phaseNames: [String] {
-    ["following", "electing", "recovering", "leading", "catching up", "installing", "down", "client"]
+    [
+      "following", "electing", "recovering", "leading", "catching up", "installing", "down",
+      "client",
+    ]
   }
 
   /// The activities of a replica in their order, and two more.
@@ -157,15 +162,20 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   // MARK: The end of a run
 
+  /// A healed core is watched for at least so many election timeouts: its leader must stay, whatever those outside do.
+  private static var observedTimeouts: UInt64 { 20 }
+
   public mutating func beginLiveness(_ world: inout World<PaxosMessage>, core: NodeSet) {
     workload.isOperatorActive = false
+    checkers.leaders.healed()
+    observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
   }
 
   public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {
     guard workload.isFinished else { return false }
     guard world.runPhase == .liveness else { return true }
-    return hasConverged(world.core)
+    return world.now >= observedUntil && hasConverged(world.core)
   }
 
   /// Whether the whole core has applied everything that anybody has.
@@ -189,6 +199,12 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
         checkers.durability.finish(
           node, appliedUpTo: nodes[node.index].replica.window.appliedUpTo), [node])
     }
+    if let problem = checkers.leaders.finish() {
+      world.report(
+        Violation(
+          kind: .liveness, checker: "progress.stableLeader", sentence: problem,
+          nodes: Array(world.core)))
+    }
     search(&world)
   }
 
@@ -202,6 +218,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     var report = tally
     report.slotsApplied = checkers.agreement.appliedUpTo.rawValue
     report.leaderships = UInt64(checkers.leaders.leaderships)
+    report.leadershipsHealed = UInt64(checkers.leaders.leadershipsHealed)
     return report
   }
 

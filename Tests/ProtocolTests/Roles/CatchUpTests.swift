@@ -59,6 +59,14 @@ import Testing
     }
   }
 
+  @Test mutating func theOnlyPeerIsAskedAgain() throws {
+    for own in 0...1 {
+      var c = catchUp(voters: 2, own: own)
+      c.heard(Slot(5), from: 1 - own)
+      for _ in 0..<3 { #expect(try #require(c.ask(window: window(), &contracts)).voter == 1 - own) }
+    }
+  }
+
   @Test mutating func fetchesNoMoreThanTheWindowHolds() throws {
     var c = catchUp(slots: 64)
     c.heard(Slot(99), from: 1)
@@ -134,6 +142,39 @@ import Testing
     let fetch = c.process(SnapshotOffer(snapshot: info(12)), from: 2, chosenUpTo: .zero, &contracts)
     #expect(fetch == SnapshotFetch(snapshot: info(12), offset: 0))
     #expect(!c.process(chunk(info(8), 60, 40), &contracts))
+  }
+
+  @Test mutating func anotherPeersOtherSnapshotIsBegunOnlyWhenTheTransferStandsStill() {
+    var c = catchUp()
+    let other = SnapshotOffer(snapshot: info(12))
+    _ = c.process(SnapshotOffer(snapshot: info(8)), from: 2, chosenUpTo: .zero, &contracts)
+    _ = c.process(chunk(info(8), 0, 60), &contracts)
+    for n in 0..<4 {
+      #expect(c.process(other, from: 3, chosenUpTo: .zero, &contracts) == nil)
+      #expect(c.transferStalled() == (n > 0))
+    }
+    let fetch = c.process(other, from: 3, chosenUpTo: .zero, &contracts)
+    #expect(fetch == SnapshotFetch(snapshot: info(12), offset: 0))
+    _ = c.process(chunk(info(12), 0, 60), &contracts)
+    let back = SnapshotOffer(snapshot: info(8))
+    #expect(c.process(back, from: 2, chosenUpTo: .zero, &contracts) == nil, "a chunk ends a stall")
+  }
+
+  @Test mutating func afterARefusedTransferTheNextVoterIsAsked() throws {
+    var c = catchUp()
+    c.heard(Slot(20), from: 2)
+    _ = c.process(SnapshotOffer(snapshot: info(8)), from: 2, chosenUpTo: .zero, &contracts)
+    c.endTransfer(isRefused: true)
+    #expect(try #require(c.ask(window: window(), &contracts)).voter == 3)
+  }
+
+  @Test mutating func whileATransferStandsStillOthersAreAsked() throws {
+    var c = catchUp()
+    c.heard(Slot(20), from: 2)
+    _ = c.process(SnapshotOffer(snapshot: info(8)), from: 2, chosenUpTo: .zero, &contracts)
+    for voter in [3, 4, 1, 2] {
+      #expect(try #require(c.ask(window: window(), &contracts)).voter == voter)
+    }
   }
 
   @Test mutating func aCompleteTransferIsNotReplacedWhileItIsVerified() {

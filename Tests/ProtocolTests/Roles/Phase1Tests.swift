@@ -127,6 +127,20 @@ import Testing
     #expect(p.truncatedUpTo == Slot(7) && p.lastSlot == Slot(8))
   }
 
+  /// The later answer came first: slots it has truncated are not taken for reported when the earlier one comes.
+  @Test mutating func answersMayOvertakeEachOther() {
+    var p = phase1(voters: 1)
+    #expect(
+      p.process1b(promise(chosen: 9, truncated: 6, last: 9), from: 0, &contracts) == .incomplete)
+    let seven = report(7, ballot(1), value(7), chosen: true)
+    #expect(p.process1b(seven, from: 0, &contracts) == .incomplete)
+    #expect(
+      p.process1b(promise(chosen: 9, truncated: 4, last: 9), from: 0, &contracts) == .incomplete)
+    #expect(p.process1b(report(8, ballot(1), value(8)), from: 0, &contracts) == .incomplete)
+    #expect(p.process1b(report(9, ballot(1), value(9)), from: 0, &contracts) == .quorum)
+    #expect(p.truncatedUpTo == Slot(6), "5 and 6 were never reported, so they must be learned")
+  }
+
   @Test mutating func theHighestTruncationPointOfTheQuorumCounts() {
     var p = phase1(voters: 5)
     _ = p.process1b(promise(chosen: 6, truncated: 6), from: 0, &contracts)
