@@ -11,6 +11,8 @@ public struct Replica: Sendable {
   public let options: ReplicaOptions
 
   public internal(set) var role = Role.follower
+  /// As of the last step. Stored, because asking a computed property of a value this large copies it.
+  public private(set) var activity = Activity.following
   public internal(set) var window: SlotWindow
   public internal(set) var acceptor: Acceptor
   public internal(set) var proposer: Proposer
@@ -144,6 +146,7 @@ public struct Replica: Sendable {
       leadershipPermitted(isPermitted, now: now, &effects)
     }
 
+    updateActivity()
     if let deadline = deadlines.arm() { effects.append(.setDeadline(deadline)) }
     #if CONTRACTS
       checkInvariants(since: before)
@@ -187,12 +190,30 @@ public struct Replica: Sendable {
   func index(of member: ReplicaID) -> Int? { configuration.index(of: member) }
 }
 
-// What hosts and simulators show of a replica's inside.
 extension Replica {
-  /// A peer is known to know more of the log.
-  public var isCatchingUp: Bool { catchUp.isBehind(window.chosenUpTo) }
-  /// A peer's snapshot is on its way here.
-  public var isInstallingSnapshot: Bool { catchUp.transfer != nil }
+  /// What a replica is busy with, for hosts' metrics and the simulator's tables.
+  public enum Activity: Int, CaseIterable, Sendable {
+    case following, electing, recovering, leading
+    /// A follower that knows of chosen slots it does not have.
+    case catchingUp
+    /// A follower that receives a peer's snapshot.
+    case installing
+  }
+
+  private mutating func updateActivity() {
+    switch role {
+    case .preCandidate, .candidate: activity = .electing
+    case .recoveringLeader: activity = .recovering
+    case .leader: activity = .leading
+    case .follower:
+      if catchUp.transfer != nil {
+        activity = .installing
+      } else {
+        activity = catchUp.isBehind(window.chosenUpTo) ? .catchingUp : .following
+      }
+    }
+  }
+
   /// Whether a lease read would be answered without a round at `now`.
   public func holdsLease(now: Instant) -> Bool { hasLease(now: now) }
 }

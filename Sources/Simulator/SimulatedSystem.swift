@@ -73,20 +73,20 @@ public protocol SimulatedSystem {
   mutating func external(_ token: UInt64, _ world: inout World<Message>)
 
   /// The message as bytes, as it would travel.
-  func encode(_ message: Message, into bytes: inout [UInt8])
+  mutating func encode(_ message: Message, into bytes: inout [UInt8])
   /// The message in these bytes as `node` would read them; nil when it refuses them.
   mutating func decode(_ bytes: [UInt8], for node: NodeIndex) -> Message?
 
   /// The current protocol phase of an endpoint: an index into `phaseNames`. Asked after every
   /// input.
-  func phase(of node: NodeIndex) -> Int
+  mutating func phase(of node: NodeIndex) -> Int
   /// The current phase of the whole, for faults that belong to no single node.
   func clusterPhase(_ world: borrowing World<Message>) -> Int
 
   /// A word that differs for different messages, for the trace digest.
-  func digestWord(of message: Message) -> UInt64
+  mutating func digestWord(of message: Message) -> UInt64
   /// A word that differs for different effects, for the trace digest.
-  func digestWord(ofEffect effect: Int, _ node: NodeIndex) -> UInt64
+  mutating func digestWord(ofEffect effect: Int, _ node: NodeIndex) -> UInt64
 
   /// A majority, or another set of processes that must be able to make progress alone once healed.
   func chooseCore(_ world: inout World<Message>) -> NodeSet
@@ -94,7 +94,7 @@ public protocol SimulatedSystem {
   mutating func beginLiveness(_ world: inout World<Message>, core: NodeSet)
   /// Whether the workload is finished and the core has converged. Asked after every event: keep it
   /// cheap.
-  func isDone(_ world: borrowing World<Message>) -> Bool
+  mutating func isDone(_ world: inout World<Message>) -> Bool
   /// Why no progress is right although a core is healed; nil when there is no excuse.
   func livenessExcuse(_ world: borrowing World<Message>) -> LivenessExcuse?
   /// The last checks of a run that has not failed.
@@ -110,8 +110,8 @@ public protocol SimulatedSystem {
 
 extension SimulatedSystem {
   public static var phaseNames: [String] { ["run"] }
-  public func phase(of node: NodeIndex) -> Int { 0 }
-  public func clusterPhase(_ world: borrowing World<Message>) -> Int { phase(of: NodeIndex(0)) }
+  public mutating func phase(of node: NodeIndex) -> Int { 0 }
+  public func clusterPhase(_ world: borrowing World<Message>) -> Int { 0 }
   public mutating func external(_ token: UInt64, _ world: inout World<Message>) {}
   public mutating func beginLiveness(_ world: inout World<Message>, core: NodeSet) {}
   public func livenessExcuse(_ world: borrowing World<Message>) -> LivenessExcuse? { nil }

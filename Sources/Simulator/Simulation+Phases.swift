@@ -5,7 +5,7 @@ extension Simulation {
   /// After each event: is the run over?
   @inline(__always)
   mutating func settle() {
-    if world.violation != nil || world.stopRequested || events >= eventLimit || system.isDone(world)
+    if world.violation != nil || world.stopRequested || events >= eventLimit || system.isDone(&world)
     {
       settleSlowly()
     }
@@ -62,7 +62,7 @@ extension Simulation {
 
   /// The bound has passed without the workload being done.
   mutating func endLiveness() {
-    guard world.violation == nil, !system.isDone(world) else { return }
+    guard world.violation == nil, !system.isDone(&world) else { return }
     if let excuse = system.livenessExcuse(world) {
       self.excuse = excuse
       world.note("excused: \(excuse.name), \(excuse.witness)", excuse.nodes.first)

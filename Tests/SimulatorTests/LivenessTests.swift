@@ -57,8 +57,8 @@ import Testing
     mutating func beginLiveness(_ world: inout World<Chatter.Message>, core: NodeSet) {
       inner.beginLiveness(&world, core: core)
     }
-    func isDone(_ world: borrowing World<Chatter.Message>) -> Bool {
-      !isStuck && inner.isDone(world)
+    func isDone(_ world: inout World<Chatter.Message>) -> Bool {
+      !isStuck && inner.isDone(&world)
     }
     func livenessExcuse(_ world: borrowing World<Chatter.Message>) -> LivenessExcuse? {
       hasExcuse

@@ -79,4 +79,12 @@ public struct ContractRecorder: Sendable {
       0
     #endif
   }
+
+  /// Adds every count to totals in the order of `Contract.allCases` and `Mark.allCases`.
+  public func addCounts(contracts: inout [UInt64], marks: inout [UInt64]) {
+    #if CONTRACTS
+      for i in contracts.indices { contracts[i] &+= UInt64(evaluations[i]) }
+      for i in marks.indices { marks[i] &+= UInt64(self.marks[i]) }
+    #endif
+  }
 }

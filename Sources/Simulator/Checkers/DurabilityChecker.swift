@@ -6,6 +6,8 @@ struct DurabilityChecker: Sendable {
     var promised = Ballot.zero
     /// The ballot of the last durable vote in each slot.
     var votes = SlotTable(empty: Ballot.zero)
+    /// The highest ballot of any durable vote in each slot, whatever became of it.
+    var highestVotes = SlotTable(empty: Ballot.zero)
     var snapshot = Slot.zero
   }
 
@@ -23,6 +25,7 @@ struct DurabilityChecker: Sendable {
     case .accepted(let slot, let ballot, _):
       nodes[node.index].promised = max(nodes[node.index].promised, ballot)
       nodes[node.index].votes[slot] = ballot
+      noteVote(node, slot, ballot)
     case .learned(let slot, _):
       // What is known to be chosen needs no vote any more.
       nodes[node.index].votes[slot] = .zero
@@ -57,6 +60,52 @@ struct DurabilityChecker: Sendable {
     nodes[node.index].promised = state.promised
     for entry in state.entries {
       nodes[node.index].votes[entry.slot] = entry.isLearned ? .zero : entry.ballot
+      if !entry.isLearned { noteVote(node, entry.slot, entry.ballot) }
+    }
+    return nil
+  }
+
+  private mutating func noteVote(_ node: NodeIndex, _ slot: Slot, _ ballot: Ballot) {
+    let before = nodes[node.index].highestVotes[slot]
+    nodes[node.index].highestVotes[slot] = max(before, ballot)
+  }
+
+  /// `node` sends a message: what it vows or claims there must already be on its disk, and nothing less than what is.
+  func sent(_ node: NodeIndex, _ message: Protocol.Message) -> String? {
+    let promised = nodes[node.index].promised
+    switch message {
+    case .prepare(let m):
+      if m.ballot > promised {
+        return "\(node) asks for ballot \(m.ballot), which it may use again"
+      }
+    case .accept(let m):
+      if m.ballot > promised {
+        return "\(node) proposes at ballot \(m.ballot) before it is durable"
+      }
+    case .promise(let m):
+      if m.ballot > promised { return "\(node) promises \(m.ballot) before that is durable" }
+      if m.lastSlot < nodes[node.index].votes.last {
+        return
+          "\(node) promises \(m.ballot) and reports up to slot \(m.lastSlot), but its votes go on to"
+          + " slot \(nodes[node.index].votes.last)"
+      }
+    case .report(let m):
+      let vote = nodes[node.index].votes[m.slot]
+      if !m.isChosen && m.votedBallot < vote {
+        return
+          "\(node) reports a vote of ballot \(m.votedBallot) in slot \(m.slot), but it has one of"
+          + " ballot \(vote)"
+      }
+    case .accepted(let m):
+      var slot = m.firstSlot
+      while slot <= m.lastSlot {
+        if nodes[node.index].highestVotes[slot] < m.ballot {
+          return
+            "\(node) answers for its vote of ballot \(m.ballot) in slot \(slot) before it is durable"
+        }
+        slot = slot.next
+      }
+    default: break
     }
     return nil
   }

@@ -11,6 +11,21 @@ struct LeaderChecker: Sendable {
   private var terms: [Term] = []
   /// How many ballots were led.
   var leaderships: Int { terms.count }
+  /// How many of them began after a core was healed.
+  var leadershipsHealed: Int { healedAt < 0 ? 0 : terms.count - healedAt }
+  private var healedAt = -1
+
+  /// The liveness phase begins.
+  mutating func healed() { healedAt = terms.count }
+
+  /// At the end: with pre-vote and check-quorum a healed core keeps the leader it finds. A few changes are the price of
+  /// what was under way when it was healed.
+  func finish() -> String? {
+    leadershipsHealed > Self.leadershipsHealedMax
+      ? "the healed core changed its leader \(leadershipsHealed) times" : nil
+  }
+
+  private static var leadershipsHealedMax: Int { 6 }
 
   /// `node`, in its life number `boot`, begins to lead `ballot`.
   mutating func led(_ ballot: Ballot, _ node: NodeIndex, boot: UInt32) -> String? {

@@ -93,7 +93,7 @@ extension FaultPlan {
 
   private mutating func drawClocks(_ streams: inout RandomStreams) {
     clockOffset = magnitude(&streams, 1_000...100_000_000)
-    if exists(&streams) { clockDrift = magnitude(&streams, 10...10_000) }
+    if exists(&streams) { clockDrift = magnitude(&streams, 10...100_000) }
     if exists(&streams) { clockStepInterval = magnitude(&streams, 200_000...5_000_000) }
     clockStepMaximum = magnitude(&streams, 1_000...5_000_000)
     if exists(&streams) { clockFreezeInterval = magnitude(&streams, 200_000...5_000_000) }

@@ -7,6 +7,7 @@ struct PaxosCheckers: Sendable {
   var durability: DurabilityChecker
   var digests = DigestChecker()
   var exactlyOnce = ExactlyOnceChecker()
+  var operations = OperationChecker()
   var linearizability: LinearizabilityChecker
   var reads: ReadChecker
 

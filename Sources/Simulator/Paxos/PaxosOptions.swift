@@ -31,6 +31,8 @@ public struct PaxosReport: Equatable, Sendable {
   public var operationsRefused: UInt64 = 0
   public var slotsApplied: UInt64 = 0
   public var leaderships: UInt64 = 0
+  /// Of these, in the liveness phase.
+  public var leadershipsHealed: UInt64 = 0
   /// Evaluations of each contract, in the order of `Contract.allCases`, over all replicas and lives.
   public var contracts = [UInt64](repeating: 0, count: Contract.allCases.count)
   /// How often each mark was reached, in the order of `Mark.allCases`.

@@ -8,14 +8,20 @@ public enum PaxosSimulation {
     var world = SimulationConfiguration(
       nodes: setup.replicas, clients: setup.workload.clients, profile: options.profile,
       tape: options.tape, trace: options.trace, checkpoints: options.checkpoints)
-    world.adjustPlan = options.adjustPlan
+    let leased = setup.wantsLeases && options.replicaOptions == nil
+    let adjust = options.adjustPlan
+    world.adjustPlan = { plan in
+      if leased {
+        // A lease rests on clocks that keep the drift bound: one that is set or stands still does not.
+        plan.clockStepInterval = 0
+        plan.clockFreezeInterval = 0
+      }
+      adjust?(&plan)
+    }
     return Simulation(seed: seed, world) { world in
       var replica = setup.replica
       let plan = world.plan
-      // A lease rests on clocks that keep the drift bound: a clock that is set or stands still does not.
-      if setup.wantsLeases && options.replicaOptions == nil && plan.clockStepInterval == 0
-        && plan.clockFreezeInterval == 0
-      {
+      if leased && plan.clockStepInterval == 0 && plan.clockFreezeInterval == 0 {
         replica.lease = LeaseOptions(
           duration: replica.electionTimeout, driftBoundPPM: max(1_000, plan.clockDrift))
       }

@@ -23,19 +23,19 @@ extension PaxosSystem {
     workload.clients[c].remaining -= 1
     let number = workload.operations.count
     workload.operations.append(
-      PaxosWorkload.Operation(client: c, kind: drawKind(UInt64(number) + 1, &world)))
+      PaxosWorkload.Operation(client: c, kind: drawKind(UInt64(number) + 1, c, &world)))
     let think = world.draw(.workload, below: workload.options.think + 1)
     world.schedule(after: .microseconds(think), token: UInt64(number))
   }
 
   private mutating func drawKind(
-    _ unique: UInt64, _ world: inout World<PaxosMessage>
+    _ unique: UInt64, _ client: Int, _ world: inout World<PaxosMessage>
   ) -> PaxosWorkload.Kind {
     let key = Int(world.draw(.workload, below: UInt64(PaxosWorkload.keys)))
-    if world.draw(.workload, below: 100) < workload.options.readPercent {
+    if world.draw(.workload, below: 100) < workload.options.readPercent(of: client) {
       switch world.draw(.workload, below: 4) {
-      case 0, 1: return .read(key: key, .quorum)
-      case 2: return .read(key: key, replicaOptions.lease == nil ? .quorum : .lease)
+      case 0: return .read(key: key, .quorum)
+      case 1, 2: return .read(key: key, replicaOptions.lease == nil ? .quorum : .lease)
       default: return .read(key: key, .local(atLeast: .zero))
       }
     }
@@ -73,6 +73,7 @@ extension PaxosSystem {
       event = .readSubmitted(tag: UInt64(number), mode, deadline: deadline)
     }
     workload.clients[c].step(event, bytes: bytes.span.bytes, now: now)
+    world.check(workload.clients[c].session.contracts.violation, node(c))
     performAll(c, &world)
   }
 
@@ -156,6 +157,9 @@ extension PaxosSystem {
     case .overloaded, .unavailable, .tooLarge, .leasesDisabled:
       tally.operationsRefused &+= 1
       workload.operations[number].state = .refused
+      if case .command(let request) = workload.operations[number].kind {
+        world.check("operations", checkers.operations.refused(request.argument))
+      }
     }
   }
 
@@ -210,7 +214,7 @@ extension PaxosSystem {
     let target = NodeIndex(Int(world.draw(.workload, below: UInt64(nodes.count))))
     switch world.draw(.workload, below: 4) {
     case 0, 1:
-      for node in 0..<nodes.count 
+      for node in 0..<nodes.count
       where nodes[node].isRunning && nodes[node].replica.leads {
         inject(.transferRequested(to: PaxosNames.replica(target)), NodeIndex(node), &world)
       }

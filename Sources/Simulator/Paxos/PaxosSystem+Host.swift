@@ -50,6 +50,7 @@ extension PaxosSystem {
     let envelope = Envelope(
       from: PaxosNames.replica(from), to: PaxosNames.replica(to), epoch: configuration.epoch,
       message: message)
+    world.check("durability.promises", checkers.durability.sent(from, message), [from])
     world.send(from, to, .peer(envelope), bytes: 64 + Int(message.payload.length))
   }
 
@@ -62,6 +63,7 @@ extension PaxosSystem {
       world.check(
         "leaders.onePerBallot",
         checkers.leaders.led(ballot, node, boot: world.boots(of: node)), [node])
+      world.check("leases.exclusive", leaseViolation(node, leads: ballot, world), [node])
     case .follower:
       // Whatever clients wait for here may or may not be chosen: they ask again elsewhere, under the same sequence.
       let waiting = nodes[node.index].commands
@@ -126,7 +128,11 @@ extension PaxosSystem {
       checkers.digests.reached(node, slot, nodes[node.index].application.digest), [node])
     world.check("exactlyOnce", checkers.exactlyOnce.applied(slot, replies.replies), [node])
     guard slot == checkers.linearizability.replayedUpTo.next else { return }
-    checkers.linearizability.performed(slot, performed(slot, value))
+    let performed = performed(slot, value)
+    for request in performed {
+      world.check("operations", checkers.operations.performed(request.argument, slot), [node])
+    }
+    checkers.linearizability.performed(slot, performed)
   }
 
   /// The commands of a slot that were performed there, by the answers just collected.
@@ -188,6 +194,7 @@ extension PaxosSystem {
     guard let place = nodes[node.index].reads.firstIndex(where: { $0.request == request })
     else { return }
     let read = nodes[node.index].reads.remove(at: place)
+    world.check("leases.exclusive", leaseViolation(reading: node, world), [node])
     let range = query(read.query, node)
     let start = arena.bytes.count
     let reply = replies.bytes

@@ -4,7 +4,7 @@ internal import Protocol
 extension PaxosSystem {
   // MARK: Digest
 
-  public func digestWord(of message: PaxosMessage) -> UInt64 {
+  public mutating func digestWord(of message: PaxosMessage) -> UInt64 {
     switch message {
     case .client(let bytes):
       return arena.with(bytes) { UInt64(CRC32C.checksum($0)) } << 32 | UInt64(bytes.length)
@@ -13,7 +13,7 @@ extension PaxosSystem {
     }
   }
 
-  public func digestWord(ofEffect effect: Int, _ node: NodeIndex) -> UInt64 {
+  public mutating func digestWord(ofEffect effect: Int, _ node: NodeIndex) -> UInt64 {
     guard node.index < nodes.count else { return UInt64(effect) }
     guard effect < effects.count else { return 0xE0D }
     return DigestWord.of(effects[effect])
@@ -21,7 +21,7 @@ extension PaxosSystem {
 
   // MARK: Codec
 
-  public func encode(_ message: PaxosMessage, into bytes: inout [UInt8]) {
+  public mutating func encode(_ message: PaxosMessage, into bytes: inout [UInt8]) {
     switch message {
     case .peer(let envelope):
       let payload = envelope.message.payload

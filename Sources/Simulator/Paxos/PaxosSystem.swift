@@ -20,6 +20,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   var tally: PaxosReport
   /// The waiting effects of the last step of a replica.
   var effects = EffectBuffer()
+  /// The liveness phase does not end before.
+  private var observedUntil: UInt64 = 0
   /// Reused: what applying one slot answers.
   var replies = ReplyBuffer()
 
@@ -31,7 +33,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     self.workload = workload
     let replicas = configuration.voters.count
     nodes = configuration.voters.map {
-      PaxosNode(Self.replica($0.id, configuration, replicaOptions))
+      PaxosNode(Self.replica($0.id, configuration, replicaOptions), workload.options.sessions)
     }
     checkers = PaxosCheckers(
       replicas: replicas, clients: workload.clients.count, keys: PaxosWorkload.keys)
@@ -54,24 +56,20 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   // MARK: Phases
 
   public static var phaseNames: [String] {
-    ["down", "following", "electing", "recovering", "leading", "catching up", "installing", "client"]
+    [
+      "following", "electing", "recovering", "leading", "catching up", "installing", "down",
+      "client",
+    ]
   }
 
-  public func phase(of node: NodeIndex) -> Int {
+  /// The activities of a replica in their order, and two more.
+  public mutating func phase(of node: NodeIndex) -> Int {
     guard node.index < nodes.count else { return 7 }
-    guard nodes[node.index].isRunning else { return 0 }
-    switch nodes[node.index].replica.role {
-    case .preCandidate, .candidate: return 2
-    case .recoveringLeader: return 3
-    case .leader: return 4
-    case .follower:
-      if nodes[node.index].replica.isInstallingSnapshot { return 6 }
-      return nodes[node.index].replica.isCatchingUp ? 5 : 1
-    }
+    return nodes[node.index].isRunning ? nodes[node.index].replica.activity.rawValue : 6
   }
 
   public func clusterPhase(_ world: borrowing World<PaxosMessage>) -> Int {
-    nodes.indices.contains { nodes[$0].isRunning && nodes[$0].replica.role == .leader } ? 4 : 2
+    nodes.indices.contains { nodes[$0].isRunning && nodes[$0].replica.role == .leader } ? 3 : 1
   }
 
   // MARK: Life of a process
@@ -127,7 +125,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     return effects.count + (turnHasEnd(node) ? 1 : 0)
   }
 
-  private func turnHasEnd(_ node: NodeIndex) -> Bool {
+  private mutating func turnHasEnd(_ node: NodeIndex) -> Bool {
     if nodes[node.index].isJournalFlushing { return false }
     if !nodes[node.index].staged.isEmpty { return true }
     for i in 0..<effects.count { if case .persist = effects[i] { return true } }
@@ -164,19 +162,24 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   // MARK: The end of a run
 
+  /// A healed core is watched for at least so many election timeouts: its leader must stay, whatever those outside do.
+  private static var observedTimeouts: UInt64 { 20 }
+
   public mutating func beginLiveness(_ world: inout World<PaxosMessage>, core: NodeSet) {
     workload.isOperatorActive = false
+    checkers.leaders.healed()
+    observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
   }
 
-  public func isDone(_ world: borrowing World<PaxosMessage>) -> Bool {
+  public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {
     guard workload.isFinished else { return false }
     guard world.runPhase == .liveness else { return true }
-    return hasConverged(world.core)
+    return world.now >= observedUntil && hasConverged(world.core)
   }
 
   /// Whether the whole core has applied everything that anybody has.
-  private func hasConverged(_ core: NodeSet) -> Bool {
+  private mutating func hasConverged(_ core: NodeSet) -> Bool {
     let target = checkers.agreement.appliedUpTo
     for node in core where node.index < nodes.count {
       guard nodes[node.index].isRunning else { return false }
@@ -196,6 +199,12 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
         checkers.durability.finish(
           node, appliedUpTo: nodes[node.index].replica.window.appliedUpTo), [node])
     }
+    if let problem = checkers.leaders.finish() {
+      world.report(
+        Violation(
+          kind: .liveness, checker: "progress.stableLeader", sentence: problem,
+          nodes: Array(world.core)))
+    }
     search(&world)
   }
 
@@ -209,6 +218,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     var report = tally
     report.slotsApplied = checkers.agreement.appliedUpTo.rawValue
     report.leaderships = UInt64(checkers.leaders.leaderships)
+    report.leadershipsHealed = UInt64(checkers.leaders.leadershipsHealed)
     return report
   }
 
@@ -225,10 +235,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
 extension PaxosReport {
   /// Adds what a recorder has counted.
-  mutating func add(_ contracts: ContractRecorder) {
-    for (i, contract) in Contract.allCases.enumerated() {
-      self.contracts[i] &+= contracts.evaluations(of: contract)
-    }
-    for (i, mark) in Mark.allCases.enumerated() { marks[i] &+= contracts.count(of: mark) }
+  mutating func add(_ recorder: ContractRecorder) {
+    recorder.addCounts(contracts: &contracts, marks: &marks)
   }
 }

@@ -186,7 +186,7 @@ struct Chatter: SimulatedSystem {
   }
 
   /// In the liveness phase: everyone in the core has news from everyone else in it.
-  func isDone(_ world: borrowing World<Message>) -> Bool {
+  func isDone(_ world: inout World<Message>) -> Bool {
     guard !heardAtLiveness.isEmpty else { return totals.ticks >= goal * 10 }
     for a in world.core {
       for b in world.core where a != b {

@@ -194,7 +194,7 @@ public struct RegisterSystem: SimulatedSystem {
     goal = clients.reduce(goal) { max($0, $1.done) } + 10
   }
 
-  public func isDone(_ world: borrowing World<Message>) -> Bool {
+  public func isDone(_ world: inout World<Message>) -> Bool {
     clients.allSatisfy { $0.done >= goal }
   }
 
