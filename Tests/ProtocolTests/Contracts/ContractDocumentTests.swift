@@ -67,6 +67,8 @@ import Testing
     switch contract {
     case .applyPostOneAnswerPerCommand, .applyPostAdvancesByOneSlot:
       return "SessionTablePropertyTests.agreesWithTheModel"
+    case .preVotePostLeaderRefuses:
+      return "ReplicaElectionTests.aReplicaBehindABrokenLinkDoesNotUnseatTheLeader"
     case .leaseReadPreShorterThanVow: return "OptionsTests.leaderDurationEndsBeforeTheVow"
     default: break
     }

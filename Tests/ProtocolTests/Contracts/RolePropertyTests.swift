@@ -112,7 +112,8 @@ import Testing
         #expect(isReached == (isGranted && granted.count >= quorum.size))
       }
     }
-    expectKept(contracts, handlers: ["rounds", "preVote"])
+    expectKept(
+      contracts, handlers: ["rounds", "preVote"], except: [.preVotePostLeaderRefuses])
   }
 
   /// Two leaders in turn, three followers, clocks within the bound: while a leader believes in its lease, a quorum
