@@ -71,11 +71,13 @@ extension Command {
     _ length: Int, _ kind: Kind, _ session: UInt64, _ sequence: UInt64, _ acknowledged: UInt64,
     into bytes: inout [UInt8]
   ) {
-    bytes.put(UInt32(length))
-    bytes.put(UInt32(kind.rawValue))
-    bytes.put(session)
-    bytes.put(sequence)
-    bytes.put(acknowledged)
+    bytes.extend(by: headerLength) { bytes in
+      bytes.put(UInt32(length))
+      bytes.put(UInt32(kind.rawValue))
+      bytes.put(session)
+      bytes.put(sequence)
+      bytes.put(acknowledged)
+    }
   }
 
   /// Decodes the command that begins at `offset`. Total: any bytes give a command or an error.

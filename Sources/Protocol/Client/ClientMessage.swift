@@ -76,17 +76,17 @@ extension ClientMessage {
   public static func encodeRead(
     _ id: RequestID, _ mode: ReadMode, query: RawSpan, into bytes: inout [UInt8]
   ) {
-    switch mode {
-    case .quorum: head(.read, ModeCode.quorum.rawValue, 0, &bytes)
-    case .lease: head(.read, ModeCode.lease.rawValue, 0, &bytes)
-    case .local: head(.read, ModeCode.local.rawValue, 0, &bytes)
-    }
-    bytes.put(id.session.rawValue)
-    bytes.put(id.sequence.rawValue)
-    if case .local(let atLeast) = mode {
-      bytes.put(atLeast.rawValue)
-    } else {
-      bytes.put(UInt64(0))
+    let (code, word): (ModeCode, UInt64) =
+      switch mode {
+      case .quorum: (.quorum, 0)
+      case .lease: (.lease, 0)
+      case .local(let atLeast): (.local, atLeast.rawValue)
+      }
+    head(.read, code.rawValue, 0, &bytes)
+    bytes.extend(by: 24) { bytes in
+      bytes.put(id.session.rawValue)
+      bytes.put(id.sequence.rawValue)
+      bytes.put(word)
     }
     query.withUnsafeBytes { bytes.append(contentsOf: $0) }
   }
@@ -130,19 +130,23 @@ extension ClientMessage {
   }
 
   private static func head(_ tag: Tag, _ code: UInt8, _ extra: UInt32, _ bytes: inout [UInt8]) {
-    bytes.append(tag.rawValue)
-    bytes.append(code)
-    bytes.putZeroes(2)
-    bytes.put(extra)
+    bytes.extend(by: requestHeaderLength) { bytes in
+      bytes.put(tag.rawValue)
+      bytes.put(code)
+      bytes.putZeroes(2)
+      bytes.put(extra)
+    }
   }
 
   private static func response(
     _ code: ResponseCode, _ extra: UInt32, _ id: RequestID, _ word: UInt64, _ bytes: inout [UInt8]
   ) {
     head(.response, code.rawValue, extra, &bytes)
-    bytes.put(id.session.rawValue)
-    bytes.put(id.sequence.rawValue)
-    bytes.put(word)
+    bytes.extend(by: 24) { bytes in
+      bytes.put(id.session.rawValue)
+      bytes.put(id.sequence.rawValue)
+      bytes.put(word)
+    }
   }
 }
 

@@ -147,24 +147,26 @@ enum JournalCodec {
 
   static func encode(_ header: SegmentHeader, into out: inout [UInt8]) -> UInt32 {
     let start = out.count
-    out.put(segmentMagic)
-    out.put(version)
-    out.putZeroes(3)
-    out.put(header.identity.cluster.rawValue)
-    out.put(header.identity.ring.rawValue)
-    out.put(header.identity.replica.rawValue)
-    out.put(header.identity.incarnation.rawValue)
-    out.put(header.continued.mark.offset)
-    out.put(header.number)
-    out.put(header.continued.mark.segment)
-    out.put(header.continued.sequence)
-    out.put(header.promised)
-    out.put(header.continued.link)
-    out.put(header.chosenUpTo)
-    out.put(header.snapshot)
-    out.put(header.highestSlot)
-    out.put(header.durable.segment)
-    out.put(header.durable.offset)
+    out.extend(by: SegmentHeader.length - 4) { out in
+      out.put(segmentMagic)
+      out.put(version)
+      out.putZeroes(3)
+      out.put(header.identity.cluster.rawValue)
+      out.put(header.identity.ring.rawValue)
+      out.put(header.identity.replica.rawValue)
+      out.put(header.identity.incarnation.rawValue)
+      out.put(header.continued.mark.offset)
+      out.put(header.number)
+      out.put(header.continued.mark.segment)
+      out.put(header.continued.sequence)
+      out.put(header.promised)
+      out.put(header.continued.link)
+      out.put(header.chosenUpTo)
+      out.put(header.snapshot)
+      out.put(header.highestSlot)
+      out.put(header.durable.segment)
+      out.put(header.durable.offset)
+    }
     let checksum = out.withUnsafeBytes {
       CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[start...]))
     }
@@ -225,34 +227,36 @@ enum JournalCodec {
     into out: inout [UInt8]
   ) -> UInt32 {
     let start = out.count
-    out.put(recordMagic)
-    out.put(version)
-    out.put(head.type.rawValue)
-    out.put(head.length)
-    out.put(UInt32(0))  // the checksum, known at the end
-    out.put(head.previous)
-    out.put(head.sequence)
-    out.put(head.ring.rawValue)
-    out.put(head.payloadChecksum)
-    out.put(UInt32(clamping: segment - head.durable.segment))
-    out.put(head.durable.offset)
-    switch record {
-    case nil: break
-    case .promised(let ballot):
-      out.put(ballot)
-      out.putZeroes(4)
-    case .accepted(let slot, let ballot, let value):
-      out.put(slot)
-      out.put(ballot)
-      out.put(value.count)
-      out.put(value.digest)
-    case .learned(let slot, let value):
-      out.put(slot)
-      out.put(value.digest)
-      out.put(value.count)
-      out.putZeroes(4)
-    case .chosenUpTo(let slot): out.put(slot)
-    case .snapshot(let info): out.put(info)
+    out.extend(by: headLength + head.type.fieldsLength) { out in
+      out.put(recordMagic)
+      out.put(version)
+      out.put(head.type.rawValue)
+      out.put(head.length)
+      out.put(UInt32(0))  // the checksum, known at the end
+      out.put(head.previous)
+      out.put(head.sequence)
+      out.put(head.ring.rawValue)
+      out.put(head.payloadChecksum)
+      out.put(UInt32(clamping: segment - head.durable.segment))
+      out.put(head.durable.offset)
+      switch record {
+      case nil: break
+      case .promised(let ballot):
+        out.put(ballot)
+        out.putZeroes(4)
+      case .accepted(let slot, let ballot, let value):
+        out.put(slot)
+        out.put(ballot)
+        out.put(value.count)
+        out.put(value.digest)
+      case .learned(let slot, let value):
+        out.put(slot)
+        out.put(value.digest)
+        out.put(value.count)
+        out.putZeroes(4)
+      case .chosenUpTo(let slot): out.put(slot)
+      case .snapshot(let info): out.put(info)
+      }
     }
     let checksum = out.withUnsafeBytes {
       headChecksum(UnsafeRawBufferPointer(rebasing: $0[start...]), stamp: stamp)

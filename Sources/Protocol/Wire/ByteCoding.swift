@@ -1,5 +1,5 @@
-// Little-endian integers to and from bytes: the one vocabulary of the wire and the journal. Writing appends to an array
-// the caller owns and reuses, so that the steady state allocates nothing; reading is total.
+// Little-endian integers to and from bytes: the one vocabulary of the wire and the journal. Reading, here, is total;
+// writing (ByteWriter.swift) appends to an array the caller owns and reuses, so that the steady state allocates nothing.
 
 /// Why bytes are not what they should be, and where.
 public struct DecodeError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -104,29 +104,5 @@ public struct ByteReader {
     let value = bytes.loadUnaligned(fromByteOffset: offset, as: T.self)
     offset &+= size
     return T(littleEndian: value)
-  }
-}
-
-/// Writing: integers in little-endian order at the end of an array, or over bytes that are already there.
-extension [UInt8] {
-  @inline(__always)
-  package mutating func put<T: FixedWidthInteger & BitwiseCopyable>(_ value: T) {
-    // Appending a buffer goes through one capacity check for all its bytes.
-    Swift.withUnsafeBytes(of: value.littleEndian) { append(contentsOf: $0) }
-  }
-
-  @inline(__always)
-  package mutating func put(_ value: Bool) { append(value ? 1 : 0) }
-
-  package mutating func putZeroes(_ count: Int) {
-    if count > 0 { append(contentsOf: repeatElement(0, count: count)) }
-  }
-
-  /// Overwrites the bytes at `offset`, which must exist: for lengths and checksums known only at the end.
-  package mutating func set<T: FixedWidthInteger & BitwiseCopyable>(_ value: T, at offset: Int) {
-    precondition(offset >= 0 && offset + MemoryLayout<T>.size <= count, "no bytes to overwrite")
-    withUnsafeMutableBytes {
-      $0.storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
-    }
   }
 }

@@ -1,6 +1,6 @@
 // The vocabulary's own types as bytes, shared by messages and journal records: docs/wire-format.md, "Common fields".
 
-extension [UInt8] {
+extension ByteWriter {
   /// Twelve bytes; what follows fills the remaining four of two words.
   mutating func put(_ ballot: Ballot) {
     put(ballot.round)

@@ -61,10 +61,12 @@ public struct Hello: Hashable, Sendable {
   }
 
   public func encode(into out: inout [UInt8]) {
-    out.put(oldestVersion)
-    out.put(newestVersion)
-    out.putZeroes(2)
-    out.put(frameLengthMax)
+    out.extend(by: Self.encodedLength) { out in
+      out.put(oldestVersion)
+      out.put(newestVersion)
+      out.putZeroes(2)
+      out.put(frameLengthMax)
+    }
   }
 
   /// Decodes the body of a hello frame.

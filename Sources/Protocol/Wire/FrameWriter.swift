@@ -24,19 +24,21 @@ public struct FrameWriter: Sendable {
   public mutating func begin(_ route: FrameRoute, into out: inout [UInt8]) {
     precondition(length == 0, "the frame before is not finished")
     start = out.count
-    out.put(FrameHeader.magic)
-    out.put(FrameHeader.version)
-    out.put(kind.rawValue)
-    out.put(UInt16(FrameHeader.length))
-    out.put(UInt32(0))  // the total length, known at the end
-    out.put(UInt32(0))  // flags: none in this version
-    out.put(route.cluster.rawValue)
-    out.put(route.ring.rawValue)
-    out.put(route.sender.rawValue)
-    out.put(route.receiver.rawValue)
-    out.put(route.senderIncarnation.rawValue)
-    out.put(route.receiverIncarnation.rawValue)
-    out.putZeroes(12)  // count and the two checksums, known at the end
+    out.extend(by: FrameHeader.length) { out in
+      out.put(FrameHeader.magic)
+      out.put(FrameHeader.version)
+      out.put(kind.rawValue)
+      out.put(UInt16(FrameHeader.length))
+      out.put(UInt32(0))  // the total length, known at the end
+      out.put(UInt32(0))  // flags: none in this version
+      out.put(route.cluster.rawValue)
+      out.put(route.ring.rawValue)
+      out.put(route.sender.rawValue)
+      out.put(route.receiver.rawValue)
+      out.put(route.senderIncarnation.rawValue)
+      out.put(route.receiverIncarnation.rawValue)
+      out.putZeroes(12)  // count and the two checksums, known at the end
+    }
     count = 0
     length = FrameHeader.length
     checksum = 0

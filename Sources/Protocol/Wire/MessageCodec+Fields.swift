@@ -2,7 +2,7 @@
 // and shares its second word with a 4-byte field or zeroes.
 
 extension MessageCodec {
-  static func encodeFields(_ message: Message, into out: inout [UInt8]) {
+  static func encodeFields(_ message: Message, into out: inout ByteWriter) {
     switch message {
     case .prepare(let m):
       out.put(m.ballot)
@@ -78,7 +78,7 @@ extension MessageCodec {
   }
 
   private static func putBeat(
-    _ ballot: Ballot, _ round: UInt64, _ chosenUpTo: Slot, into out: inout [UInt8]
+    _ ballot: Ballot, _ round: UInt64, _ chosenUpTo: Slot, into out: inout ByteWriter
   ) {
     out.put(ballot)
     out.putZeroes(4)

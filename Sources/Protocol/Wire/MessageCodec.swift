@@ -90,11 +90,14 @@ public enum MessageCodec {
 
   /// Appends the fixed part. What must follow is the payload and its padding.
   public static func encodeFixed(_ message: Message, epoch: Epoch, into out: inout [UInt8]) {
-    out.put(tag(of: message).rawValue)
-    out.putZeroes(3)
-    out.put(message.payload.length)
-    out.put(epoch.rawValue)
-    encodeFields(message, into: &out)
+    let tag = tag(of: message)
+    out.extend(by: headLength + tag.fieldsLength) { out in
+      out.put(tag.rawValue)
+      out.putZeroes(3)
+      out.put(message.payload.length)
+      out.put(epoch.rawValue)
+      encodeFields(message, into: &out)
+    }
   }
 
   /// Appends the whole message. `payload` holds the bytes `message.payload` stands for.

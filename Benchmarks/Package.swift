@@ -1,0 +1,27 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Contracts are on unless the build says `--disable-default-traits`: scripts/bench builds both.
+let package = Package(
+  name: "Benchmarks",
+  traits: [
+    .default(enabledTraits: ["Contracts"]),
+    .trait(name: "Contracts", description: "Measure with contracts, as campaigns run."),
+  ],
+  dependencies: [
+    .package(
+      name: "swift-rsl", path: "..",
+      traits: [.trait(name: "Contracts", condition: .when(traits: ["Contracts"]))]),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+  ],
+  targets: [
+    .executableTarget(
+      name: "bench",
+      dependencies: [
+        .product(name: "Protocol", package: "swift-rsl"),
+        .product(name: "Simulator", package: "swift-rsl"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: [.define("CONTRACTS", .when(traits: ["Contracts"]))])
+  ]
+)
