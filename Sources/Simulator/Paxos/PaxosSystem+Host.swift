@@ -177,6 +177,9 @@ extension PaxosSystem {
         PaxosNode.Waiting(request: request, client: client, query: .empty))
       return step(node, .commandReceived(command), &world)
     case .read(let request, let mode, let query):
+      if mode.isLinearizable {
+        checkers.reads.arrived(request, node, led: checkers.leaders.highestLed)
+      }
       let place = BytesRef(
         position: UInt64(range.lowerBound + query.lowerBound), length: UInt32(query.count))
       nodes[node.index].reads.removeAll { $0.request == request }
@@ -195,6 +198,8 @@ extension PaxosSystem {
     else { return }
     let read = nodes[node.index].reads.remove(at: place)
     world.check("leases.exclusive", leaseViolation(reading: node, world), [node])
+    let ballot = nodes[node.index].replica.proposer.ballot
+    world.check("reads.confirmed", checkers.reads.served(request, node, at: ballot), [node])
     let range = query(read.query, node)
     let start = arena.bytes.count
     let reply = replies.bytes
