@@ -84,7 +84,7 @@ extension FaultPlan {
   private mutating func drawDisks(_ streams: inout RandomStreams) {
     if exists(&streams) { flushSlow = magnitude(&streams, 1_000...200_000) }
     flushSlowDelay = magnitude(&streams, 1_000...100_000)
-    if exists(&streams) { flushStall = magnitude(&streams, 100...10_000) }
+    if exists(&streams) { flushStall = magnitude(&streams, 300...30_000) }
     flushStallDelay = magnitude(&streams, 100_000...3_000_000)
     crashWrites = [2, 0, 1, 2][Int(streams.draw(.swarm, below: 4))]
     if streams.draw(.swarm, below: 4) > 0 { tornWrite = magnitude(&streams, 300_000...900_000) }
