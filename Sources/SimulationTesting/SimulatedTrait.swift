@@ -1,0 +1,23 @@
+public import Testing
+
+/// Says over which seeds the simulations of a test, or of a suite's tests, run.
+///
+/// `expectSimulations` looks it up; see there.
+public struct SimulatedTrait: TestTrait, SuiteTrait, TestScoping {
+  /// Every one of them is a run.
+  public let seeds: ClosedRange<UInt64>
+
+  /// Tests of a suite inherit the seeds of the suite.
+  public var isRecursive: Bool { true }
+
+  public func provideScope(
+    for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
+  ) async throws {
+    try await SeedSelection.$ofTrait.withValue(seeds) { try await function() }
+  }
+}
+
+extension Trait where Self == SimulatedTrait {
+  /// The simulations of the test run once with each of these seeds.
+  public static func simulated(seeds: ClosedRange<UInt64>) -> Self { SimulatedTrait(seeds: seeds) }
+}
