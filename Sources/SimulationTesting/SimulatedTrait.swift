@@ -18,6 +18,9 @@ public struct SimulatedTrait: TestTrait, SuiteTrait, TestScoping {
 }
 
 extension Trait where Self == SimulatedTrait {
-  /// The simulations of the test run once with each of these seeds.
-  public static func simulated(seeds: ClosedRange<UInt64>) -> Self { SimulatedTrait(seeds: seeds) }
+  /// The simulations of the test run once with each of these seeds, 0 or above.
+  // Generic, because a literal range does not become one of UInt64 behind `any TestTrait`.
+  public static func simulated(seeds: ClosedRange<some BinaryInteger>) -> Self {
+    SimulatedTrait(seeds: UInt64(seeds.lowerBound)...UInt64(seeds.upperBound))
+  }
 }
