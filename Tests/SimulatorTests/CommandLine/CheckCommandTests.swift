@@ -60,8 +60,15 @@ import Testing
   @Test func aBudgetThatIsTooSmallIsUndecided() throws {
     try Executable.withFolder { folder in
       let file = folder.appending(path: "history.txt")
-      try file.write(Self.good)
-      let result = try Executable.run("check", "--budget", "1", file.path)
+      let calls = (0..<6).map { ":process \($0), :type :invoke, :f :append, :key \"x\", :value \"\($0)\"" }
+      let returns = calls.map { $0.replacingOccurrences(of: ":invoke", with: ":ok") }
+      let read = [
+        ":process 7, :type :invoke, :f :get, :key \"x\", :value nil",
+        ":process 7, :type :ok, :f :get, :key \"x\", :value \"543210\"",
+      ]
+      try file.write((calls + returns + read).map { "{\($0)}\n" }.joined())
+      #expect(try Executable.run("check", file.path).status == 0)
+      let result = try Executable.run("check", "--budget", "3", file.path)
       #expect(result.status == 1)
       #expect(result.output.hasSuffix("\tundecided\n"))
     }

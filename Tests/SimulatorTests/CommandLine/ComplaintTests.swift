@@ -7,7 +7,7 @@ import Testing
     arguments: [
       (["run"], "--seed"),
       (["run", "--seed", "x"], "'x'"),
-      (["run", "--seed", "-1"], "-1"),
+      (["run", "--seed", "-1"], "--seed"),
       (["run", "--seed", "1", "--profile", "wild"], "wild"),
       (["run", "--seed", "1", "--replicas", "0"], "1 to 15 replicas, not 0"),
       (["run", "--seed", "1", "--replicas", "99"], "1 to 15 replicas, not 99"),

@@ -58,7 +58,7 @@ private func ticker(_ seed: UInt64, _ trace: TraceOptions) -> Simulation<Ticker>
     } matching: { issue in
       let text = issue.description
       return text.contains("seed 6 of 4...6: safety") && text.contains("ticker.word: tick 6")
-        && text.contains("last events of n") && text.contains("tick 5")
+        && text.contains("last events of n2:") && text.contains("timer 1")
         && text.contains("SIMULATION_SEED=6 swift test --filter")
         && text.contains("aFailingSeedIsReportedWithItsReplayCommand")
     }
