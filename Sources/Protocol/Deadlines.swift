@@ -19,12 +19,17 @@ public struct Deadlines: Equatable, Sendable {
   private var times = [Instant](repeating: .never, count: DeadlineKind.allCases.count)
   /// What the host was last asked for.
   private var armed = Instant.never
+  /// The earliest deadline set since `arm` last looked at all of them; none of the others lies before `armed`.
+  private var earliestNew = Instant.never
 
   public init() {}
 
   public subscript(kind: DeadlineKind) -> Instant {
     get { times[kind.rawValue] }
-    set { times[kind.rawValue] = newValue }
+    set {
+      times[kind.rawValue] = newValue
+      earliestNew = min(earliestNew, newValue)
+    }
   }
 
   public mutating func clear(_ kind: DeadlineKind) { self[kind] = .never }
@@ -37,10 +42,15 @@ public struct Deadlines: Equatable, Sendable {
   }
 
   /// The host's timer has fired.
-  public mutating func fired() { armed = .never }
+  public mutating func fired() {
+    armed = .never
+    earliestNew = .zero
+  }
 
   /// What to ask of the host now, if anything: the earliest deadline when it lies before what was asked last.
   public mutating func arm() -> Instant? {
+    guard earliestNew < armed else { return nil }
+    earliestNew = .never
     var earliest = Instant.never
     for i in times.indices { earliest = min(earliest, times[i]) }
     guard earliest < armed else { return nil }

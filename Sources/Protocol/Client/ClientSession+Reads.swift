@@ -8,6 +8,8 @@ struct PendingRead: Sendable {
   var query: [UInt8] = []
   /// The replica asked, by index.
   var target = 0
+  /// As in the session: where the search stands, apart from hints.
+  var scan = 0
   /// Whether the answer is waited for, rather than the time to ask again.
   var isSent = false
   var retryAt = Instant.never
@@ -47,6 +49,7 @@ extension ClientSession {
     } else {
       reads[i].target = target
     }
+    reads[i].scan = reads[i].target
     requestsDue = min(requestsDue, deadline)
     sendRead(i, now, &effects)
   }
@@ -114,11 +117,16 @@ extension ClientSession {
 
   /// Asks again after a while, the next replica if `moveOn`.
   private mutating func waitRead(_ i: Int, _ now: Instant, moveOn: Bool) {
-    if moveOn { reads[i].target = (reads[i].target &+ 1) % options.replicas.count }
+    if moveOn { moveOnRead(i) }
     reads[i].isSent = false
     reads[i].retryAt = now + backoff(reads[i].failures)
     reads[i].failures += 1
     reads[i].redirections = 0
+  }
+
+  private mutating func moveOnRead(_ i: Int) {
+    reads[i].scan = next(after: reads[i].scan, besides: reads[i].target)
+    reads[i].target = reads[i].scan
   }
 
   private mutating func complete(
@@ -134,7 +142,7 @@ extension ClientSession {
     for i in reads.indices where reads[i].isActive && reads[i].retryAt <= now {
       if reads[i].isSent {
         reads[i].failures += 1
-        reads[i].target = (reads[i].target &+ 1) % options.replicas.count
+        moveOnRead(i)
       }
       sendRead(i, now, &effects)
     }

@@ -39,6 +39,9 @@ public struct ClientSession: Sendable {
   let readerID: SessionID
   /// The replica taken for the leader, by index.
   var target: Int
+  /// Where the search for the leader stands, apart from the hints followed on the way: two replicas, one of them down,
+  /// that point at each other must not keep the client from asking the others.
+  private var scan: Int
 
   /// A ring of the commands that have sequence numbers: `base` is that of the first.
   private var window: [Pending]
@@ -84,6 +87,7 @@ public struct ClientSession: Sendable {
     nonce = random.next()
     readerID = SessionID(random.next())
     target = Int(random.next(below: UInt64(options.replicas.count)))
+    scan = target
     window = Array(repeating: Pending(), count: options.windowMax)
     queue = Array(repeating: Pending(), count: options.queueMax)
     reads = Array(repeating: PendingRead(), count: options.readsMax)
@@ -248,7 +252,16 @@ extension ClientSession {
     effects.effects.append(.send(to: options.replicas[target], begin..<effects.bytes.count))
   }
 
-  private mutating func rotate() { target = (target &+ 1) % options.replicas.count }
+  private mutating func rotate() {
+    scan = next(after: scan, besides: target)
+    target = scan
+  }
+
+  /// The next replica to ask when a hint, or the scan itself, has led to `target` in vain.
+  func next(after scan: Int, besides target: Int) -> Int {
+    let next = (scan &+ 1) % options.replicas.count
+    return next == target ? (next &+ 1) % options.replicas.count : next
+  }
 
   /// Sends nothing for a while, then everything again.
   private mutating func wait(_ now: Instant) {

@@ -83,8 +83,10 @@ public struct ContractRecorder: Sendable {
   /// Adds every count to totals in the order of `Contract.allCases` and `Mark.allCases`.
   public func addCounts(contracts: inout [UInt64], marks: inout [UInt64]) {
     #if CONTRACTS
-      for i in contracts.indices { contracts[i] &+= UInt64(evaluations[i]) }
-      for i in marks.indices { marks[i] &+= UInt64(self.marks[i]) }
+      // Through spans: indexing the stored arrays themselves copies all of them for each element.
+      let (counted, reached) = (evaluations.span, self.marks.span)
+      for i in contracts.indices { contracts[i] &+= UInt64(counted[i]) }
+      for i in marks.indices { marks[i] &+= UInt64(reached[i]) }
     #endif
   }
 }

@@ -8,49 +8,63 @@ struct AgreementChecker: Sendable {
   private struct Candidate: Sendable {
     var ballot: Ballot
     var value: Value
-    var voters: UInt64
+    var voters: UInt64 = 0
+    /// The slot's next candidate; -1 at the end.
+    var next: Int32 = -1
   }
 
   private struct Entry: Sendable {
-    var candidates: [Candidate] = []
+    /// The slot's first candidate; -1 for none.
+    var first: Int32 = -1
     var chosen: Value?
     var applied: Value?
   }
 
   private var slots = SlotTable(empty: Entry())
+  /// Of all slots: an array for each slot would be an allocation for each slot.
+  private var candidates: [Candidate] = []
   private let quorum: Int
 
   init(replicas: Int) { quorum = replicas / 2 + 1 }
 
   /// A proposer sent an Accept.
   mutating func proposed(_ accept: Accept) -> String? {
-    for candidate in slots[accept.slot].candidates where candidate.ballot == accept.ballot {
-      if candidate.value.isSame(as: accept.value) { return nil }
-      return "slot \(accept.slot) was proposed twice at ballot \(accept.ballot) with different values"
-    }
-    slots[accept.slot].candidates.append(
-      Candidate(ballot: accept.ballot, value: accept.value, voters: 0))
-    return nil
+    let candidate = candidates[find(accept.slot, accept.ballot, accept.value)]
+    return candidate.value.isSame(as: accept.value)
+      ? nil
+      : "slot \(accept.slot) was proposed twice at ballot \(accept.ballot) with different values"
   }
 
   /// A vote of `node` is durable.
   mutating func voted(
     _ node: NodeIndex, _ slot: Slot, _ ballot: Ballot, _ value: Value
   ) -> String? {
-    if let problem = proposed(Accept(ballot: ballot, slot: slot, value: value, chosenUpTo: .zero)) {
-      return problem
+    let place = find(slot, ballot, value)
+    guard candidates[place].value.isSame(as: value) else {
+      return "slot \(slot) was proposed twice at ballot \(ballot) with different values"
     }
-    let entry = slots[slot]
-    for i in entry.candidates.indices where entry.candidates[i].ballot == ballot {
-      let voters = entry.candidates[i].voters | 1 << UInt64(node.index)
-      slots[slot].candidates[i].voters = voters
-      guard voters.nonzeroBitCount >= quorum else { continue }
-      if let chosen = entry.chosen, !chosen.isSame(as: value) {
-        return "slot \(slot) was chosen twice with different values, the second at ballot \(ballot)"
-      }
-      slots[slot].chosen = value
+    candidates[place].voters |= 1 << UInt64(node.index)
+    guard candidates[place].voters.nonzeroBitCount >= quorum else { return nil }
+    if let chosen = slots[slot].chosen, !chosen.isSame(as: value) {
+      return "slot \(slot) was chosen twice with different values, the second at ballot \(ballot)"
     }
+    slots[slot].chosen = value
     return nil
+  }
+
+  /// The place of the slot's candidate of this ballot, which is `value` when there was none before.
+  private mutating func find(_ slot: Slot, _ ballot: Ballot, _ value: Value) -> Int {
+    var last = -1
+    var place = Int(slots[slot].first)
+    while place >= 0 {
+      if candidates[place].ballot == ballot { return place }
+      last = place
+      place = Int(candidates[place].next)
+    }
+    place = candidates.count
+    candidates.append(Candidate(ballot: ballot, value: value))
+    if last < 0 { slots[slot].first = Int32(place) } else { candidates[last].next = Int32(place) }
+    return place
   }
 
   /// `node` applies `value` as the content of `slot`.

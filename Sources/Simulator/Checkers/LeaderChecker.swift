@@ -9,6 +9,8 @@ struct LeaderChecker: Sendable {
   }
 
   private var terms: [Term] = []
+  /// The highest ballot that anybody has led.
+  private(set) var highestLed = Ballot.zero
   /// How many ballots were led.
   var leaderships: Int { terms.count }
   /// How many of them began after a core was healed.
@@ -29,6 +31,7 @@ struct LeaderChecker: Sendable {
 
   /// `node`, in its life number `boot`, begins to lead `ballot`.
   mutating func led(_ ballot: Ballot, _ node: NodeIndex, boot: UInt32) -> String? {
+    highestLed = max(highestLed, ballot)
     guard ballot.proposer == PaxosNames.replica(node) else {
       return "\(node) leads ballot \(ballot), which belongs to another proposer"
     }

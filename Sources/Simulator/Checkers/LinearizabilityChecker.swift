@@ -22,8 +22,9 @@ struct LinearizabilityChecker: Sendable {
 
   /// The registers after every slot: per key the values it had, by slot.
   private var versions: [[Version]]
-  /// The answers of a replay of the log, by slot.
-  private var answers = SlotTable<[Performed]>(empty: [])
+  /// The answers of a replay of the log, and where each slot's lie among them.
+  private var answers: [Performed] = []
+  private var places = SlotTable(empty: 0..<0)
   /// How far the log has been replayed.
   private(set) var replayedUpTo = Slot.zero
   /// The highest place of any operation that has returned.
@@ -39,7 +40,7 @@ struct LinearizabilityChecker: Sendable {
   ) {
     guard slot == replayedUpTo.next else { return }
     replayedUpTo = slot
-    var performed: [Performed] = []
+    let first = answers.count
     for request in commands {
       let key = Int(request.key)
       let old = versions[key][versions[key].count - 1].value
@@ -53,11 +54,11 @@ struct LinearizabilityChecker: Sendable {
       case .fetchAndAdd: new = old &+ request.argument
       }
       if new != old { versions[key].append(Version(slot: slot, value: new)) }
-      performed.append(
+      answers.append(
         Performed(
           request: request, answer: RegisterMachine.Answer(value: old, status: status, slot: slot)))
     }
-    if !performed.isEmpty { answers[slot] = performed }
+    if answers.count > first { places[slot] = first..<answers.count }
   }
 
   /// A command was answered; `floor` is `returnedUpTo` when it was called. Every request of a run is different.
@@ -71,7 +72,7 @@ struct LinearizabilityChecker: Sendable {
       return "a command was performed in slot \(slot), but when it was called an operation in that slot"
         + " or behind it had returned"
     }
-    guard let performed = answers[slot].first(where: { $0.request == request }) else {
+    guard let performed = answers[places[slot]].first(where: { $0.request == request }) else {
       return "a command was acknowledged as performed in slot \(slot), where it is not"
     }
     return performed.answer == answer

@@ -20,10 +20,14 @@ struct PaxosCheckers: Sendable {
 }
 
 extension World {
-  /// Reports a checker's finding, if it is one.
-  mutating func check(_ checker: String, _ problem: String?, _ nodes: [NodeIndex] = []) {
+  /// Reports a checker's finding, if it is one. `nodes` is only evaluated then: an array would be allocated for every
+  /// check.
+  @inline(__always)
+  mutating func check(
+    _ checker: String, _ problem: String?, _ nodes: @autoclosure () -> [NodeIndex] = []
+  ) {
     guard let problem else { return }
-    report(Violation(kind: .safety, checker: checker, sentence: problem, nodes: nodes))
+    report(Violation(kind: .safety, checker: checker, sentence: problem, nodes: nodes()))
   }
 
   /// Reports a contract that did not hold, if there is one.

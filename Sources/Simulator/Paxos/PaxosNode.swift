@@ -33,8 +33,8 @@ struct PaxosNode: Sendable {
   var writer: JournalWriter?
   /// Written by the replica and not yet handed to the disk.
   var staged: [UInt8] = []
-  /// The file that `staged` belongs to.
-  var segment: UInt64 = 0
+  /// Name of the file that `staged` belongs to.
+  var segmentFile = ""
   /// Records on their way, in order of their positions; for the checkers.
   var undurable: [JournalRecord] = []
   var durablePosition: UInt64 = 0
@@ -55,7 +55,7 @@ struct PaxosNode: Sendable {
 
   /// Begins a segment; what is staged must have been handed to the disk before.
   mutating func beginSegment() {
-    segment = writer!.beginSegment(into: &staged)
+    segmentFile = PaxosFiles.journal(writer!.beginSegment(into: &staged))
   }
 
   mutating func stage(_ record: JournalRecord, _ payload: RawSpan) {

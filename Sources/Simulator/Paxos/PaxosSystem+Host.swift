@@ -128,29 +128,29 @@ extension PaxosSystem {
       checkers.digests.reached(node, slot, nodes[node.index].application.digest), [node])
     world.check("exactlyOnce", checkers.exactlyOnce.applied(slot, replies.replies), [node])
     guard slot == checkers.linearizability.replayedUpTo.next else { return }
-    let performed = performed(slot, value)
+    collectPerformed(slot, value)
     for request in performed {
       world.check("operations", checkers.operations.performed(request.argument, slot), [node])
     }
     checkers.linearizability.performed(slot, performed)
   }
 
-  /// The commands of a slot that were performed there, by the answers just collected.
-  private func performed(_ slot: Slot, _ value: Value) -> [RegisterMachine.Request] {
-    var performed: [RegisterMachine.Request] = []
+  /// Finds the commands of a slot that were performed there, by the answers just collected.
+  private mutating func collectPerformed(_ slot: Slot, _ value: Value) {
+    performed.removeAll(keepingCapacity: true)
+    performedIDs.removeAll(keepingCapacity: true)
     var commands = BatchIterator()
-    let batch = arena.bytes.span.bytes.extracting(arena.range(value.bytes))
-    var seen: [RequestID] = []
+    let bytes = arena.bytes
+    let batch = bytes.span.bytes.extracting(arena.range(value.bytes))
     for reply in replies.replies {
       guard let command = try? commands.next(in: batch) else { break }
       // The same command a second time in one batch is answered like the first, but it is performed once.
-      guard case .applied(slot) = reply.outcome, !seen.contains(reply.request),
+      guard case .applied(slot) = reply.outcome, !performedIDs.contains(reply.request),
         let request = RegisterMachine.Request(batch.extracting(command.payload))
       else { continue }
-      seen.append(reply.request)
+      performedIDs.append(reply.request)
       performed.append(request)
     }
-    return performed
   }
 
   // MARK: Clients
@@ -177,6 +177,9 @@ extension PaxosSystem {
         PaxosNode.Waiting(request: request, client: client, query: .empty))
       return step(node, .commandReceived(command), &world)
     case .read(let request, let mode, let query):
+      if mode.isLinearizable {
+        checkers.reads.arrived(request, node, led: checkers.leaders.highestLed)
+      }
       let place = BytesRef(
         position: UInt64(range.lowerBound + query.lowerBound), length: UInt32(query.count))
       nodes[node.index].reads.removeAll { $0.request == request }
@@ -195,6 +198,8 @@ extension PaxosSystem {
     else { return }
     let read = nodes[node.index].reads.remove(at: place)
     world.check("leases.exclusive", leaseViolation(reading: node, world), [node])
+    let ballot = nodes[node.index].replica.proposer.ballot
+    world.check("reads.confirmed", checkers.reads.served(request, node, at: ballot), [node])
     let range = query(read.query, node)
     let start = arena.bytes.count
     let reply = replies.bytes

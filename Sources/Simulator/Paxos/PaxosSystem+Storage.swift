@@ -30,7 +30,7 @@ extension PaxosSystem {
   private mutating func writeStaged(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
     let n = node.index
     guard !nodes[n].staged.isEmpty else { return }
-    world.append(node, file: PaxosFiles.journal(nodes[n].segment), nodes[n].staged)
+    world.append(node, file: nodes[n].segmentFile, nodes[n].staged)
     nodes[n].staged.removeAll(keepingCapacity: true)
   }
 

@@ -22,8 +22,10 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   var effects = EffectBuffer()
   /// The liveness phase does not end before.
   private var observedUntil: UInt64 = 0
-  /// Reused: what applying one slot answers.
+  /// Reused: what applying one slot answers, and the commands that were performed there.
   var replies = ReplyBuffer()
+  var performed: [RegisterMachine.Request] = []
+  var performedIDs: [RequestID] = []
 
   init(
     configuration: Configuration, replicaOptions: ReplicaOptions, workload: PaxosWorkload

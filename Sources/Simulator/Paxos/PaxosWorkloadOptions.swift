@@ -83,7 +83,8 @@ struct PaxosSetup: Sendable {
     o.queuedBatchesMax = pick([1, 2, 16], &random)
     let timeout = UInt64(pick([80, 150, 300], &random))
     o.electionTimeout = .milliseconds(timeout)
-    o.electionJitter = .milliseconds(timeout)
+    // With little jitter candidates meet, and stand right when a lease ends.
+    o.electionJitter = .milliseconds(timeout / UInt64(pick([1, 1, 8], &random)))
     o.priorityDelay = .milliseconds(timeout / 2)
     o.heartbeatInterval = .milliseconds(timeout / UInt64(pick([3, 5, 8], &random)))
     o.journalStallMax = .milliseconds(timeout * UInt64(pick([1, 4], &random)))

@@ -29,6 +29,8 @@ public struct SimulatedDisk: Sendable {
   }
 
   private var inodes: [Inode] = []
+  /// How many of them are in use.
+  private var used = 0
   private var visibleNames: [Entry] = []
   private var durableNames: [Entry] = []
   private var pending: [Change] = []
@@ -157,7 +159,7 @@ public struct SimulatedDisk: Sendable {
           outcome.lost += 1
           continue
         }
-        if streams.draw(.disk, below: 3) < 2 && (plan.crashWrites == 2 || count == 0) {
+        if streams.draw(.disk, below: 2) == 0 && (plan.crashWrites == 2 || count == 0) {
           applyDurably(change)
         } else if plan.crashWrites == 1 && streams.draw(.disk, below: 8) < 7 {
           applyDurably(change)
@@ -188,7 +190,8 @@ public struct SimulatedDisk: Sendable {
     // Pieces are aligned in the file, not in the write.
     let piece = Int(plan.tornGranularity)
     let pieces = (offset + count - 1) / piece - offset / piece + 1
-    let prefix = Int(streams.draw(.disk, below: UInt64(pieces)))
+    // A tear keeps at least one piece and loses at least one.
+    let prefix = pieces > 1 ? 1 + Int(streams.draw(.disk, below: UInt64(pieces - 1))) : 0
     var kept = 0
     for index in 0..<pieces {
       let survives =
@@ -244,6 +247,7 @@ public struct SimulatedDisk: Sendable {
   private mutating func openOrCreate(_ name: String) -> Int {
     if let inode = Self.inode(of: name, in: visibleNames) { return inode }
     let inode: Int
+    used += 1
     if let unused = inodes.firstIndex(where: { !$0.isUsed }) {
       inode = unused
       inodes[unused] = Inode()
@@ -259,10 +263,11 @@ public struct SimulatedDisk: Sendable {
   /// Frees inodes that no name leads to. Only while nothing is pending: a pending change may still
   /// name one.
   private mutating func collect() {
-    guard pending.isEmpty, visibleNames.count < inodes.count else { return }
+    guard pending.isEmpty, visibleNames.count < used else { return }
     for index in inodes.indices where inodes[index].isUsed {
       if !visibleNames.contains(where: { $0.inode == index }) {
         inodes[index] = Inode(isUsed: false)
+        used -= 1
       }
     }
   }
