@@ -76,7 +76,8 @@ public struct Slot: RawRepresentable, Hashable, Comparable, Sendable, CustomStri
   public var description: String { "\(rawValue)" }
 }
 
-/// A client's session, chosen by the client at random; commands of one session apply exactly once and in order.
+/// A client's session, named by the place of its registration in the log. Its commands apply exactly
+/// once and in order. The registration itself travels under a nonce that the client drew.
 public struct SessionID: RawRepresentable, Hashable, Comparable, Sendable {
   public var rawValue: UInt64
 

@@ -77,6 +77,8 @@ extension Replica {
     let isGranted =
       election.grants(preVote, promised: acceptor.promised, leads: leads, now: now)
       && !leaseGuard.forbids(preVote.ballot, releasedLease: .zero, now: now)
+    let leads = leads
+    contracts.ensure(.preVotePostLeaderRefuses, !(leads && isGranted))
     if !isGranted { contracts.mark(.preVoteRefused) }
     effects.append(
       .send(

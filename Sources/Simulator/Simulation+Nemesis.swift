@@ -65,7 +65,7 @@ extension Simulation {
   }
 
   /// Whether the fault budget leaves room for disturbing `victims` as well.
-  private func affords(_ victims: NodeSet) -> Bool {
+  func affords(_ victims: NodeSet) -> Bool {
     UInt64(disturbed.union(victims).count) <= world.plan.maximumDown
   }
 

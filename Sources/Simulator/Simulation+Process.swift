@@ -53,6 +53,17 @@ extension Simulation {
       Event(.restart, node: node, generation: world.boots[n]), at: world.now + down * 1_000)
   }
 
+  /// A node has entered another phase of its protocol. Phases that last a moment are met by arming a crash at their door.
+  @inline(never)
+  mutating func phaseChanged(_ node: NodeIndex, to phase: Int) {
+    world.phases[node.index] = phase
+    guard world.plan.crashOnPhaseChange > 0, world.runPhase == .safety, world.isProcess(node),
+      world.states[node.index] == .up,
+      world.chance(.process, perMillion: world.plan.crashOnPhaseChange), affords([node])
+    else { return }
+    world.armed.insert(node)
+  }
+
   mutating func restart(_ event: Event) {
     let n = event.node.index
     // Outside the core nothing comes back in the liveness phase; inside, everything has already.

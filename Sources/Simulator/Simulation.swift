@@ -188,7 +188,8 @@ public struct Simulation<System: SimulatedSystem> {
     }
     effects &+= UInt64(effect)
     world.activity = .idle
-    world.phases[node.index] = system.phase(of: node)
+    let phase = system.phase(of: node)
+    if phase != world.phases[node.index] { phaseChanged(node, to: phase) }
     if crashBefore != .max && world.violation == nil {
       precondition(effect == crashBefore, "an armed crash lets exactly the drawn effects out")
       world.count(.crashBetweenEffects, node)

@@ -1,34 +1,53 @@
 import ArgumentParser
+import Foundation
 import Simulator
 
+/// The command line of the simulator: arguments, files, threads and the terminal. What is computed, and how it reads, is in
+/// the module Simulator.
 @main
 struct RslSim: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rsl-sim", abstract: "Simulate a cluster from a seed.")
-  @Option var from: UInt64 = 1
-  @Option var to: UInt64 = 20
-  @Option var profile: String = "swarm"
-  @Option var limit: UInt64 = 1_000_000
-  @Flag var trace = false
+    commandName: "rsl-sim",
+    abstract: "Simulates a cluster from a seed, checks it, and replays what went wrong.",
+    discussion: """
+      Exit status: 0 fine, 1 bad argument or file, 2 safety violated, 3 no progress, 4 not \
+      deterministic or not as recorded, 5 crash.
+      """,
+    subcommands: [
+      RunCommand.self, FuzzCommand.self, ReplayCommand.self, CheckCommand.self,
+      ScenarioCommand.self, ContractsCommand.self, WorkerCommand.self,
+    ])
 
-  func run() {
-    var steps: UInt64 = 0
-    var failures: [String: Int] = [:]
-    for seed in from...to {
-      var options = PaxosOptions()
-      options.profile = FaultProfile(rawValue: profile)!
-      if trace { options.trace = TraceOptions(full: true) }
-      var sim = PaxosSimulation.make(seed: seed, options)
-      while sim.events < limit, sim.advance() {}
-      let result = sim.result
-      steps += result.report.protocolSteps
-      if result.outcome != .passed {
-        failures[result.violation?.checker ?? "?", default: 0] += 1
-        print(seed, result.outcome, result.violation!.checker, result.violation!.sentence)
-      }
-      if trace { for line in result.trace.lines { print(line) } }
-      if from == to { print(result.digest.value, result.report, result.events, result.simulatedNanoseconds / 1_000_000) }
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch let failure as CommandFailure {
+      if !failure.message.isEmpty { Terminal.complain(failure.message) }
+      Foundation.exit(failure.status.rawValue)
+    } catch where Self.exitCode(for: error) == .success {
+      // Help was asked for.
+      print(Self.fullMessage(for: error))
+      Foundation.exit(0)
+    } catch {
+      Terminal.complain(Self.message(for: error))
+      Foundation.exit(ExitStatus.usage.rawValue)
     }
-    print("steps", steps, failures)
+  }
+}
+
+/// The end of a command that did not do what it was asked to: one line for standard error, and the exit status.
+struct CommandFailure: Error {
+  var message: String
+  var status: ExitStatus
+
+  init(_ message: String, status: ExitStatus = .usage) {
+    self.message = message
+    self.status = status
+  }
+
+  /// Ends the command silently: everything has been said.
+  static func ending(with status: ExitStatus) -> CommandFailure {
+    CommandFailure("", status: status)
   }
 }

@@ -166,9 +166,13 @@ extension Rule {
       func report(_ line: Int, _ message: String) {
         findings.append(Finding(path: file.path, line: line, message: "[mutants] " + message))
       }
-      for key in ["id", "title", "source"] where !Pattern("^\(key):\\s*\\S").isFound(in: file.text)
-      {
+      for key in ["id", "title", "source", "story"]
+      where !Pattern("^\(key):\\s*\\S").isFound(in: file.text) {
         report(1, "no line `\(key): …` in the header")
+      }
+      let name = ((file.path as NSString).lastPathComponent as NSString).deletingPathExtension
+      if !Pattern("^id:\\s*\(name)$").isFound(in: file.text) {
+        report(1, "its id is not its file's name: that keeps ids unique")
       }
       let edits = edits(in: file.text)
       if edits.isEmpty {

@@ -171,14 +171,14 @@ extension RuleExample {
       ["traces/election.trace": "x\n", "Tests/A.swift": "compare(\"election\")\n"], at: []),
     RuleExample(
       "mutants", ["Tests/Mutants/a.mutant": mutant(find: "absent"), "Sources/A.swift": "a\nb\n"],
-      at: ["Tests/Mutants/a.mutant:5"]),
+      at: ["Tests/Mutants/a.mutant:6"]),
     RuleExample(
       "mutants", ["Tests/Mutants/a.mutant": mutant(find: "a"), "Sources/A.swift": "a\na\n"],
-      at: ["Tests/Mutants/a.mutant:5"]),
+      at: ["Tests/Mutants/a.mutant:6"]),
     RuleExample(
-      "mutants", ["Tests/Mutants/a.mutant": mutant(find: "a")], at: ["Tests/Mutants/a.mutant:5"]),
+      "mutants", ["Tests/Mutants/a.mutant": mutant(find: "a")], at: ["Tests/Mutants/a.mutant:6"]),
     RuleExample(
-      "mutants", ["Tests/Mutants/a.mutant": "id: a\ntitle: A\nsource: b\n"],
+      "mutants", ["Tests/Mutants/a.mutant": "id: a\ntitle: A\nsource: b\nstory: c\n"],
       at: ["Tests/Mutants/a.mutant:1"]),
     RuleExample(
       "mutants",
@@ -187,12 +187,21 @@ extension RuleExample {
         "Sources/A.swift": "a\n",
       ], at: ["Tests/Mutants/a.mutant:1"]),
     RuleExample(
+      "mutants", ["Tests/Mutants/b.mutant": mutant(find: "a"), "Sources/A.swift": "a\n"],
+      at: ["Tests/Mutants/b.mutant:1"]),
+    RuleExample(
+      "mutants",
+      [
+        "Tests/Mutants/a.mutant": mutant(find: "a").replacingOccurrences(of: "story:", with: "t:"),
+        "Sources/A.swift": "a\n",
+      ], at: ["Tests/Mutants/a.mutant:1"]),
+    RuleExample(
       "mutants", ["Tests/Mutants/a.mutant": mutant(find: "a\nb"), "Sources/A.swift": "a\nb\na\n"],
       at: []),
   ]
 
   private static func mutant(find: String) -> String {
-    "id: a\ntitle: A\nsource: b\nfile: Sources/A.swift\n<<<<\n\(find)\n====\nnew\n>>>>\n"
+    "id: a\ntitle: A\nsource: b\nstory: c\nfile: Sources/A.swift\n<<<<\n\(find)\n====\nnew\n>>>>\n"
   }
 }
 

@@ -156,4 +156,69 @@ import Testing
     #expect(result.status == 1)
     #expect(result.errors.contains("unknown argument '\(argument)'"))
   }
+
+  private static let mutant = """
+    # A comment.
+    id: a
+    title: An edit in two places
+    source: nowhere
+    story: Goes on
+      over two lines.
+
+    file: Package.swift
+    <<<<
+      name: "swift-rsl",
+    ====
+      name: "other",
+    >>>>
+    <<<<
+    // swift-tools-version: 6.2
+    ====
+    // swift-tools-version: 6.1
+    >>>>
+
+    """
+
+  @Test func mutantsAreChecked() throws {
+    let result = try run(
+      "mutants", ["--list", "--dir", "mutants"], files: ["mutants/a.mutant": Self.mutant])
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.output.hasPrefix("a ") && result.output.hasSuffix("An edit in two places\n"))
+  }
+
+  @Test(arguments: [
+    ("name: \"swift-rsl\"", "name: \"gone\"", "the text does not occur in Package.swift"),
+    ("  name: \"swift-rsl\",", "dependencies", "the text is not unique in Package.swift"),
+    ("file: Package.swift", "file: Nowhere.swift", "there is no Nowhere.swift"),
+    ("file: Package.swift", "file: ../Package.swift", "lies outside the package"),
+    ("file: Package.swift\n", "", "before `file:`"),
+    ("id: a\n", "", "no `id:` line"),
+    ("title:", "id:", "`id:` twice"),
+    ("====\n  name", "===\n  name", "has no `====`"),
+    ("// swift-tools-version: 6.1\n>>>>", "", "has no `>>>>`"),
+    ("  name: \"other\",", "  name: \"swift-rsl\",", "changes nothing"),
+    ("  name: \"swift-rsl\",", "", "the text to find is empty"),
+  ])
+  func mutantsThatCannotBePlantedAreErrors(
+    _ text: String, _ replacement: String, _ message: String
+  ) throws {
+    let broken = Self.mutant.replacingOccurrences(of: text, with: replacement)
+    #expect(broken != Self.mutant)
+    let result = try run(
+      "mutants", ["--list", "--dir", "mutants"], files: ["mutants/a.mutant": broken])
+    #expect(result.status == 1)
+    #expect(result.errors.contains(message), "\(result.errors)")
+    #expect(result.errors.contains("a.mutant"))
+  }
+
+  @Test(arguments: [
+    ["--dir", "gone"], ["--dir", "."], ["--dir", "mutants", "b"], ["--seeds", "0"],
+    ["--seeds", "many"], ["--jobs", "0"], ["--nonsense"],
+  ])
+  func mutantsRefusesUnusableArguments(_ arguments: [String]) throws {
+    let result = try run(
+      "mutants", ["--list"] + arguments, files: ["mutants/a.mutant": Self.mutant])
+    #expect(result.status == 1)
+    #expect(result.errors.hasPrefix("mutants: ") && !result.errors.contains("Traceback"))
+  }
 }

@@ -143,6 +143,8 @@ public enum Contract: String, CaseIterable, Sendable {
   case preVotePreGrantedAboveTheirPromise =
     "preVote.pre.grantedAboveTheirPromise: A pre-vote is granted only above the voter's promise."
   case preVotePostCountsOnce = "preVote.post.countsOnce: A voter's pre-vote counts once."
+  case preVotePostLeaderRefuses =
+    "preVote.post.leaderRefuses: Nobody grants a pre-vote while it leads."
   case roundsPreRoundWasSent = "rounds.pre.roundWasSent: Only rounds that were sent are answered."
   case roundsPostConfirmedNeverRegresses =
     "rounds.post.confirmedNeverRegresses: The confirmed round never falls within a ballot."

@@ -18,6 +18,7 @@ extension FaultPlan {
     plan.drawProcesses(&streams, nodes: nodes, unlimited: profile == .unlimited)
     plan.drawDisks(&streams)
     plan.drawClocks(&streams)
+    plan.drawRareMoments(&streams)
     return plan
   }
 
@@ -86,8 +87,8 @@ extension FaultPlan {
     if exists(&streams) { flushStall = magnitude(&streams, 100...10_000) }
     flushStallDelay = magnitude(&streams, 100_000...3_000_000)
     crashWrites = [2, 0, 1, 2][Int(streams.draw(.swarm, below: 4))]
-    if exists(&streams) { tornWrite = magnitude(&streams, 50_000...900_000) }
-    tornGranularity = [512, 8, 64, 4_096][Int(streams.draw(.swarm, below: 4))]
+    if exists(&streams) { tornWrite = magnitude(&streams, 200_000...900_000) }
+    tornGranularity = [512, 8, 64, 8, 64, 4_096][Int(streams.draw(.swarm, below: 6))]
     tornAnySubset = streams.draw(.swarm, below: 2)
   }
 
@@ -98,5 +99,14 @@ extension FaultPlan {
     clockStepMaximum = magnitude(&streams, 1_000...5_000_000)
     if exists(&streams) { clockFreezeInterval = magnitude(&streams, 200_000...5_000_000) }
     clockFreezeMaximum = magnitude(&streams, 1_000...1_000_000)
+  }
+
+  /// What makes short phases and small windows of time likely to be hit.
+  private mutating func drawRareMoments(_ streams: inout RandomStreams) {
+    if exists(&streams) { crashOnPhaseChange = magnitude(&streams, 10_000...500_000) }
+    if streams.draw(.swarm, below: 4) == 3 {
+      flushBase = magnitude(&streams, 500...20_000)
+      flushJitter = magnitude(&streams, 500...20_000)
+    }
   }
 }

@@ -45,6 +45,8 @@ public struct FaultPlan: Equatable, Sendable {
   public var crashInterval: UInt64 = 0
   /// Of the crashes: how many wait for a step and strike between its effects.
   public var crashBetweenEffects: UInt64 = 0
+  /// Of the changes of a node's protocol phase: how many arm a crash among the effects of its next steps.
+  public var crashOnPhaseChange: UInt64 = 0
   public var downMinimum: UInt64 = 10_000
   public var downMaximum: UInt64 = 500_000
   public var restartStorm: UInt64 = 0
@@ -100,6 +102,7 @@ public struct FaultPlan: Equatable, Sendable {
       ("partitionShapes", \.partitionShapes), ("slowLinkInterval", \.slowLinkInterval),
       ("slowLinkDelay", \.slowLinkDelay), ("slowLinkStability", \.slowLinkStability),
       ("crashInterval", \.crashInterval), ("crashBetweenEffects", \.crashBetweenEffects),
+      ("crashOnPhaseChange", \.crashOnPhaseChange),
       ("downMinimum", \.downMinimum), ("downMaximum", \.downMaximum),
       ("restartStorm", \.restartStorm), ("powerFailureInterval", \.powerFailureInterval),
       ("pauseInterval", \.pauseInterval), ("pauseMaximum", \.pauseMaximum),

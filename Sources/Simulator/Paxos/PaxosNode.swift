@@ -24,7 +24,7 @@ struct PaxosNode: Sendable {
   var replica: Replica
   /// The process is up, and `replica` its state.
   var isRunning = false
-  var application = Application(machine: RegisterMachine(), limits: PaxosNode.sessionLimits)
+  var application: Application<RegisterMachine>
   var region = ByteArena.Region()
   var commands: [Waiting] = []
   var reads: [Waiting] = []
@@ -45,13 +45,13 @@ struct PaxosNode: Sendable {
   /// A peer's snapshot as far as it has come.
   var incoming: [UInt8] = []
 
-  static let sessionLimits = SessionTable.Limits(
-    sessionsMax: 24, outstandingMax: 8, replyLengthMax: 64)
-
-  init(_ replica: Replica) { self.replica = replica }
+  init(_ replica: Replica, _ limits: SessionTable.Limits) {
+    self.replica = replica
+    application = Application(machine: RegisterMachine(), limits: limits)
+  }
 
   /// The process is gone; only its disk remains.
-  mutating func crash() { self = PaxosNode(replica) }
+  mutating func crash() { self = PaxosNode(replica, application.sessions.limits) }
 
   /// Begins a segment; what is staged must have been handed to the disk before.
   mutating func beginSegment() {

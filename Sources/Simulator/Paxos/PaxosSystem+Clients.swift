@@ -23,16 +23,16 @@ extension PaxosSystem {
     workload.clients[c].remaining -= 1
     let number = workload.operations.count
     workload.operations.append(
-      PaxosWorkload.Operation(client: c, kind: drawKind(UInt64(number) + 1, &world)))
+      PaxosWorkload.Operation(client: c, kind: drawKind(UInt64(number) + 1, c, &world)))
     let think = world.draw(.workload, below: workload.options.think + 1)
     world.schedule(after: .microseconds(think), token: UInt64(number))
   }
 
   private mutating func drawKind(
-    _ unique: UInt64, _ world: inout World<PaxosMessage>
+    _ unique: UInt64, _ client: Int, _ world: inout World<PaxosMessage>
   ) -> PaxosWorkload.Kind {
     let key = Int(world.draw(.workload, below: UInt64(PaxosWorkload.keys)))
-    if world.draw(.workload, below: 100) < workload.options.readPercent {
+    if world.draw(.workload, below: 100) < workload.options.readPercent(of: client) {
       switch world.draw(.workload, below: 4) {
       case 0: return .read(key: key, .quorum)
       case 1, 2: return .read(key: key, replicaOptions.lease == nil ? .quorum : .lease)

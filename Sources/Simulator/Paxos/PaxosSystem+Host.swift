@@ -63,6 +63,7 @@ extension PaxosSystem {
       world.check(
         "leaders.onePerBallot",
         checkers.leaders.led(ballot, node, boot: world.boots(of: node)), [node])
+      world.check("leases.exclusive", leaseViolation(node, leads: ballot, world), [node])
     case .follower:
       // Whatever clients wait for here may or may not be chosen: they ask again elsewhere, under the same sequence.
       let waiting = nodes[node.index].commands
@@ -193,6 +194,7 @@ extension PaxosSystem {
     guard let place = nodes[node.index].reads.firstIndex(where: { $0.request == request })
     else { return }
     let read = nodes[node.index].reads.remove(at: place)
+    world.check("leases.exclusive", leaseViolation(reading: node, world), [node])
     let range = query(read.query, node)
     let start = arena.bytes.count
     let reply = replies.bytes

@@ -35,7 +35,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     self.workload = workload
     let replicas = configuration.voters.count
     nodes = configuration.voters.map {
-      PaxosNode(Self.replica($0.id, configuration, replicaOptions))
+      PaxosNode(Self.replica($0.id, configuration, replicaOptions), workload.options.sessions)
     }
     checkers = PaxosCheckers(
       replicas: replicas, clients: workload.clients.count, keys: PaxosWorkload.keys)

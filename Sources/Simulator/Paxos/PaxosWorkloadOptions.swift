@@ -15,9 +15,19 @@ struct PaxosWorkloadOptions: Sendable {
   var deadline = TimeSpan.seconds(5)
   /// Of a hundred operations so many are reads outside the log.
   var readPercent: UInt64 = 30
+  /// Clients differ: the first only writes, the second only reads, the others do both.
+  var isSplit = false
+  /// What replicas keep of sessions.
+  var sessions = SessionTable.Limits(sessionsMax: 24, outstandingMax: 8, replyLengthMax: 64)
   /// How often the operator interferes, in microseconds; 0: never.
   var operatorInterval: UInt64 = 0
   var segmentLength = 4_096
+
+  /// Of a hundred operations of this client so many are reads outside the log.
+  func readPercent(of client: Int) -> UInt64 {
+    guard isSplit && clients > 1 && client < 2 else { return readPercent }
+    return client == 0 ? 0 : 100
+  }
 }
 
 /// Everything about a run that is drawn before its world is made.
@@ -97,8 +107,13 @@ struct PaxosSetup: Sendable {
     w.retry = .milliseconds(UInt64(pick([50, 200], &random)))
     w.deadline = .milliseconds(UInt64(pick([500, 2_000, 20_000], &random)))
     w.readPercent = pick([0, 20, 50, 80], &random)
+    w.isSplit = random.next(below: 3) == 0
     w.operatorInterval = pick([0, 100_000, 500_000], &random)
-    w.segmentLength = pick([1_024, 4_096, 65_536], &random)
+    w.segmentLength = pick([512, 1_024, 4_096, 65_536], &random)
+    // Replies take 24 bytes: in some runs none is kept, in some no more than a client has in flight.
+    w.sessions = SessionTable.Limits(
+      sessionsMax: pick([w.clients, w.clients + 1, 24], &random),
+      outstandingMax: pick([w.window, 8, 8], &random), replyLengthMax: pick([16, 64, 64], &random))
     return w
   }
 }

@@ -15,6 +15,11 @@ public struct TraceDigest: Equatable, Sendable {
   public struct Checkpoint: Equatable, Sendable {
     public var event: UInt64
     public var digest: UInt64
+
+    public init(event: UInt64, digest: UInt64) {
+      self.event = event
+      self.digest = digest
+    }
   }
 
   /// After which events a checkpoint is kept.

@@ -159,7 +159,7 @@ public struct SimulatedDisk: Sendable {
           outcome.lost += 1
           continue
         }
-        if streams.draw(.disk, below: 3) < 2 && (plan.crashWrites == 2 || count == 0) {
+        if streams.draw(.disk, below: 2) == 0 && (plan.crashWrites == 2 || count == 0) {
           applyDurably(change)
         } else if plan.crashWrites == 1 && streams.draw(.disk, below: 8) < 7 {
           applyDurably(change)

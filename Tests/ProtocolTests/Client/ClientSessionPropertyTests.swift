@@ -3,7 +3,7 @@ import Testing
 
 /// A cluster reduced to what a client can notice: one log that is applied by the real `Application`, a leader that moves,
 /// replicas that lag, and a network that loses, repeats, delays and reorders until it is healed.
-private struct LossyWorld {
+struct LossyWorld {
   enum Happening {
     case atReplica(ReplicaID, [UInt8])
     /// The log's order is the order of these, not the one of acceptance.
