@@ -80,7 +80,6 @@ extension PaxosSystem {
     _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) -> DurableState? {
     let n = node.index
-    nodes[n].crash()
     recoverSnapshot(node, &world)
     // After a crash of the simulated machine everything readable is durable; a host that only lost its process would
     // have to flush what it reads here.
