@@ -89,7 +89,7 @@ extension FaultPlan {
     if exists(&streams) { flushStall = magnitude(&streams, 100...10_000) }
     flushStallDelay = magnitude(&streams, 100_000...3_000_000)
     crashWrites = [2, 0, 1, 2][Int(streams.draw(.swarm, below: 4))]
-    if exists(&streams) { tornWrite = magnitude(&streams, 200_000...900_000) }
+    if streams.draw(.swarm, below: 4) > 0 { tornWrite = magnitude(&streams, 300_000...900_000) }
     tornGranularity = [512, 8, 64, 8, 64, 4_096][Int(streams.draw(.swarm, below: 6))]
     tornAnySubset = streams.draw(.swarm, below: 2)
   }

@@ -190,7 +190,8 @@ public struct SimulatedDisk: Sendable {
     // Pieces are aligned in the file, not in the write.
     let piece = Int(plan.tornGranularity)
     let pieces = (offset + count - 1) / piece - offset / piece + 1
-    let prefix = Int(streams.draw(.disk, below: UInt64(pieces)))
+    // A tear keeps at least one piece and loses at least one.
+    let prefix = pieces > 1 ? 1 + Int(streams.draw(.disk, below: UInt64(pieces - 1))) : 0
     var kept = 0
     for index in 0..<pieces {
       let survives =
