@@ -73,10 +73,12 @@ extension FaultPlan {
     }
     if exists(&streams) { pauseInterval = magnitude(&streams, 100_000...4_000_000) }
     pauseMaximum = magnitude(&streams, 10_000...2_000_000)
-    // Mostly what a quorum survives, at times one less or one more: recovery is interesting at
-    // every number.
+    // Often what a quorum survives, at times one less, one more or everybody: recovery is interesting
+    // at every number, and a cluster may be stopped for a while as long as no disk lies.
     let minority = UInt64((nodes - 1) / 2)
-    let choices = [minority, minority, max(1, minority), max(1, minority) - 1, minority + 1]
+    let choices = [
+      minority, max(1, minority), max(1, minority) - 1, minority + 1, UInt64(nodes),
+    ]
     let choice = choices[Int(streams.draw(.swarm, below: UInt64(choices.count)))]
     maximumDown = unlimited ? UInt64(nodes) : min(choice, UInt64(nodes))
   }
