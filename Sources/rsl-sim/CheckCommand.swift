@@ -32,7 +32,7 @@ struct CheckCommand: ParsableCommand {
   }
 
   func run() throws {
-    var statuses: [ExitStatus] = []
+    var statuses: [ExitClass] = []
     var rows: [JSONValue] = []
     for file in files {
       do {
@@ -56,11 +56,11 @@ struct CheckCommand: ParsableCommand {
       }
     }
     if format == .json { Terminal.write([JSONValue.array(rows).text]) }
-    let status = ExitStatus.gravest(statuses)
+    let status = ExitClass.gravest(statuses)
     if status != .passed { throw CommandFailure.ending(with: status) }
   }
 
-  private func status(_ result: RecordedHistoryCheck.Result, _ file: String) -> ExitStatus {
+  private func status(_ result: RecordedHistoryCheck.Result, _ file: String) -> ExitClass {
     switch result.verdict {
     case .linearizable: return .passed
     case .notLinearizable: return .safety

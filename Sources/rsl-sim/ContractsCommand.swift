@@ -38,7 +38,7 @@ struct ContractsCommand: ParsableCommand {
     case .json: Terminal.write([report.json.text])
     case .markdown: Terminal.write(report.markdown)
     }
-    let status = ExitStatus.gravest(engine.tally.failedRuns.map { ExitStatus($0.outcome) })
+    let status = ExitClass.gravest(engine.tally.failedRuns.map { ExitClass($0.outcome) })
     if status != .passed {
       throw CommandFailure(
         "\(engine.tally.failures) of these seeds failed; `rsl-sim fuzz` says how", status: status)

@@ -50,9 +50,9 @@ struct ReplayCommand: ParsableCommand {
 
   func run() throws {
     if inProcess { return try replay(targets[0]) }
-    var statuses: [ExitStatus] = []
+    var statuses: [ExitClass] = []
     for target in targets { statuses.append(try supervise(target)) }
-    let status = ExitStatus.gravest(statuses)
+    let status = ExitClass.gravest(statuses)
     if status != .passed { throw CommandFailure.ending(with: status) }
   }
 
@@ -130,14 +130,14 @@ struct ReplayCommand: ParsableCommand {
     }
     let isExpected = asExpected && file != nil && !isChanged
     if record.failed && !isExpected {
-      throw CommandFailure.ending(with: ExitStatus(record.outcome))
+      throw CommandFailure.ending(with: ExitClass(record.outcome))
     }
   }
 
   // MARK: In a child
 
   /// Replays a target in a child, so that a trap is an outcome too.
-  private func supervise(_ target: String) throws -> ExitStatus {
+  private func supervise(_ target: String) throws -> ExitClass {
     let source: Source
     do {
       source = try self.source(target)
@@ -147,7 +147,7 @@ struct ReplayCommand: ParsableCommand {
     }
     let child = try ChildProcess(arguments(target), output: .inherited)
     switch child.wait() {
-    case .exited(let code): return ExitStatus(rawValue: code) ?? .crash
+    case .exited(let code): return ExitClass(rawValue: code) ?? .crash
     case .killed(let signal):
       let sentence = ChildProcess.Termination.killed(signal: signal).description
       let record = RunRecord(crashed: source.seed, source.settings, sentence: sentence)

@@ -31,7 +31,7 @@ struct RslSim: ParsableCommand {
       Foundation.exit(0)
     } catch {
       Terminal.complain(Self.message(for: error))
-      Foundation.exit(ExitStatus.usage.rawValue)
+      Foundation.exit(ExitClass.usage.rawValue)
     }
   }
 }
@@ -39,15 +39,15 @@ struct RslSim: ParsableCommand {
 /// The end of a command that did not do what it was asked to: one line for standard error, and the exit status.
 struct CommandFailure: Error {
   var message: String
-  var status: ExitStatus
+  var status: ExitClass
 
-  init(_ message: String, status: ExitStatus = .usage) {
+  init(_ message: String, status: ExitClass = .usage) {
     self.message = message
     self.status = status
   }
 
   /// Ends the command silently: everything has been said.
-  static func ending(with status: ExitStatus) -> CommandFailure {
+  static func ending(with status: ExitClass) -> CommandFailure {
     CommandFailure("", status: status)
   }
 }

@@ -33,7 +33,7 @@ struct RunCommand: ParsableCommand {
     let (result, record, _) = try runner.run()
     if let tape, let recorded = result.tape { try Files.write(recorded.text, to: tape) }
     show(record)
-    if record.failed { throw CommandFailure.ending(with: ExitStatus(record.outcome)) }
+    if record.failed { throw CommandFailure.ending(with: ExitClass(record.outcome)) }
   }
 
   private func show(_ record: RunRecord) {
@@ -46,7 +46,7 @@ struct RunCommand: ParsableCommand {
       Array(CommandLine.arguments.dropFirst()) + ["--in-process"], output: .inherited)
     switch child.wait() {
     case .exited(let code):
-      if code != 0 { throw CommandFailure.ending(with: ExitStatus(rawValue: code) ?? .crash) }
+      if code != 0 { throw CommandFailure.ending(with: ExitClass(rawValue: code) ?? .crash) }
     case .killed(let signal):
       show(
         RunRecord(

@@ -14,7 +14,7 @@ struct ScenarioCommand: ParsableCommand {
   var rewrite = false
 
   func run() throws {
-    var statuses: [ExitStatus] = []
+    var statuses: [ExitClass] = []
     for file in files {
       do {
         let text = try Files.read(file)
@@ -37,7 +37,7 @@ struct ScenarioCommand: ParsableCommand {
         statuses.append(.usage)
       }
     }
-    let status = ExitStatus.gravest(statuses)
+    let status = ExitClass.gravest(statuses)
     if status != .passed { throw CommandFailure.ending(with: status) }
   }
 }

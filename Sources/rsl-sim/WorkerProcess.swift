@@ -11,6 +11,9 @@ final class WorkerProcess {
     case died(seed: UInt64, sentence: String)
   }
 
+  /// Milliseconds.
+  private static let startTimeout: Int32 = 60_000
+
   private let seeds: ClosedRange<UInt64>
   private let settings: RunSettings
   private let timeout: Int32
@@ -18,6 +21,7 @@ final class WorkerProcess {
   private let errorFile: URL
   private var pending: [UInt8] = []
   private var running: UInt64?
+  private var hasBegun = false
   /// Of the last seed, when asked for.
   private(set) var checkpoints: [TraceDigest.Checkpoint] = []
 
@@ -46,7 +50,8 @@ final class WorkerProcess {
   /// Reads records until the end. `take` gets each of them and answers whether to go on.
   func run(_ take: (RunRecord) -> Bool) throws -> End {
     while true {
-      switch child.read(timeout: timeout) {
+      // A process may take a while to begin on a busy machine; that is no fault of its first seed.
+      switch child.read(timeout: hasBegun ? timeout : max(timeout, Self.startTimeout)) {
       case .bytes(let bytes):
         for line in lines(bytes) {
           guard let record = try understand(line) else { continue }
@@ -85,6 +90,7 @@ final class WorkerProcess {
   private func understand(_ line: String) throws -> RunRecord? {
     if line.hasPrefix("start ") {
       running = UInt64(line.dropFirst(6))
+      hasBegun = true
       return nil
     }
     if line.hasPrefix("checkpoint ") {

@@ -52,8 +52,8 @@ public struct CampaignReport: Sendable {
   }
 
   /// How the command ends. `requiringCoverage` counts only when nothing else went wrong.
-  public func status(requiringCoverage: Bool) -> ExitStatus {
-    var statuses = tally.failedRuns.map { ExitStatus($0.outcome) }
+  public func status(requiringCoverage: Bool) -> ExitClass {
+    var statuses = tally.failedRuns.map { ExitClass($0.outcome) }
     if checks.contains(where: { !$0.passed }) { statuses.append(.determinism) }
     if requiringCoverage && !tally.coverage.isComplete { statuses.append(.usage) }
     return .gravest(statuses)

@@ -39,7 +39,7 @@ extension RunRecord {
   private static var reportFields: [WritableKeyPath<PaxosReport, UInt64>] {
     [
       \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
-      \.operationsRefused, \.slotsApplied, \.leaderships,
+      \.operationsRefused, \.slotsApplied, \.leaderships, \.leadershipsHealed,
     ]
   }
 

@@ -55,7 +55,7 @@ public struct RunSettings: Equatable, Sendable {
 }
 
 /// How a command of `rsl-sim` ends: the class of what went wrong.
-public enum ExitStatus: Int32, Sendable, CaseIterable {
+public enum ExitClass: Int32, Sendable, CaseIterable {
   case passed = 0
   /// A bad argument, a missing or damaged file, coverage that was required and not reached.
   case usage = 1
@@ -76,8 +76,8 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
   }
 
   /// Of several, the one that a process can only end with: safety before crash, determinism and liveness.
-  public static func gravest(_ statuses: some Sequence<ExitStatus>) -> ExitStatus {
-    let order: [ExitStatus] = [.safety, .crash, .determinism, .liveness, .usage]
+  public static func gravest(_ statuses: some Sequence<ExitClass>) -> ExitClass {
+    let order: [ExitClass] = [.safety, .crash, .determinism, .liveness, .usage]
     let present = Array(statuses)
     return order.first { present.contains($0) } ?? .passed
   }

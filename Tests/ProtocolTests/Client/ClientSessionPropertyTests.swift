@@ -262,7 +262,7 @@ struct LossyWorld {
   /// Deadlines that pass and sessions that are evicted: results are typed, and true.
   @Test(arguments: 1...150)
   func resultsAreTrueWhenSessionsAndDeadlinesFail(seed: UInt64) {
-    var world = LossyWorld(seed: seed, evicts: true, timeout: .milliseconds(100 + seed * 10))
+    var world = LossyWorld(seed: seed, evicts: true, timeout: .milliseconds(200 + seed * 10))
     world.play()
     Self.judge(world)
     // The client is not stuck: what is asked of a healed cluster is done.

@@ -44,7 +44,7 @@ import Testing
     // Rare by nature, so in three of four.
     #expect((700...800).contains(plans.count { $0.tornWrite != 0 }))
     #expect(plans.allSatisfy { $0.partitionShapes != 0 })
-    #expect(plans.allSatisfy { $0.downMinimum <= $0.downMaximum && $0.maximumDown <= 3 })
+    #expect(plans.allSatisfy { $0.downMinimum <= $0.downMaximum && $0.maximumDown <= 5 })
     for down in UInt64(1)...3 { #expect(plans.contains { $0.maximumDown == down }) }
   }
 
