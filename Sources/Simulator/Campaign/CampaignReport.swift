@@ -181,7 +181,8 @@ public struct CampaignReport: Sendable {
     ])
   }
 
-  private static func exceptionJSON(_ kind: String, _ id: Substring, _ reason: String) -> JSONValue {
+  private static func exceptionJSON(_ kind: String, _ id: Substring, _ reason: String) -> JSONValue
+  {
     .object([.init(kind, .string(String(id))), .init("reason", .string(reason))])
   }
 

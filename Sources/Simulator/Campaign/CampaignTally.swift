@@ -111,7 +111,8 @@ public struct CampaignTally: Equatable, Sendable {
   }
 }
 
-/// A seed that was run once more in a process of its own, to see that nothing leaked into or out of its first run.
+/// A seed that was run once more in a process of its own, to see that nothing leaked into or out of
+/// its first run.
 public struct DeterminismCheck: Equatable, Sendable {
   public var seed: UInt64
   public var campaign: UInt64
@@ -129,7 +130,8 @@ public struct DeterminismCheck: Equatable, Sendable {
 
   public var passed: Bool { campaign == fresh }
 
-  /// The seeds of a campaign that are checked: one of `stride`, and at least the first and the last.
+  /// The seeds of a campaign that are checked: one of `stride`, and at least the first and the
+  /// last.
   public static func selection(_ seeds: [UInt64], stride: Int = 64) -> [UInt64] {
     guard let first = seeds.first, let last = seeds.last else { return [] }
     var chosen = Swift.stride(from: 0, to: seeds.count, by: max(1, stride)).map { seeds[$0] }
@@ -139,7 +141,8 @@ public struct DeterminismCheck: Equatable, Sendable {
 }
 
 extension DeterminismCheck {
-  /// The events among which two runs of one seed part, by checkpoints kept after every `every` events.
+  /// The events among which two runs of one seed part, by checkpoints kept after every `every`
+  /// events.
   ///
   /// - Parameter agreed: up to this event they are known to be alike.
   /// - Returns: nil when all checkpoints agree and there are equally many.

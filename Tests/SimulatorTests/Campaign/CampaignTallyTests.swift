@@ -84,7 +84,9 @@ import Testing
 
   @Test func theFirstDivergentEventIsNamed() throws {
     // Two runs that differ in one thing that matters late: the end of the safety phase.
-    func checkpoints(_ safety: UInt64, _ rule: TraceDigest.CheckpointRule)
+    func checkpoints(
+      _ safety: UInt64, _ rule: TraceDigest.CheckpointRule
+    )
       -> [TraceDigest.Checkpoint]
     {
       var options = RunSettings(commands: 200).options
