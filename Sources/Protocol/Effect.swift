@@ -55,17 +55,25 @@ public enum Effect: Hashable, Sendable {
 
 /// The effects of one step. The caller owns and reuses it, so that a step allocates nothing in the steady state.
 public struct EffectBuffer: Sendable {
+  /// The first `count` are effects of this step; what lies behind them is left over from earlier ones. Forgetting them by
+  /// their number is cheaper than emptying an array at every step.
   private var effects: [Effect] = []
+  public private(set) var count = 0
 
   public init(capacity: Int = 256) { effects.reserveCapacity(capacity) }
 
-  public var count: Int { effects.count }
-  public var isEmpty: Bool { effects.isEmpty }
-  public subscript(index: Int) -> Effect { effects[index] }
+  public var isEmpty: Bool { count == 0 }
+  public subscript(index: Int) -> Effect {
+    precondition(index < count, "no such effect")
+    return effects[index]
+  }
 
-  public mutating func append(_ effect: Effect) { effects.append(effect) }
-  public mutating func removeAll() { effects.removeAll(keepingCapacity: true) }
+  public mutating func append(_ effect: Effect) {
+    if count < effects.count { effects[count] = effect } else { effects.append(effect) }
+    count += 1
+  }
+  public mutating func removeAll() { count = 0 }
 
   /// The effects as an array, for tests and traces.
-  public var all: [Effect] { effects }
+  public var all: [Effect] { Array(effects[..<count]) }
 }

@@ -78,8 +78,9 @@ public struct ReplicaOptions: Hashable, Sendable {
 
   /// Checks every bound and relation; call it before handing options to a replica.
   public func validate() throws(Invalid) {
-    func check(_ holds: Bool, _ message: String) throws(Invalid) {
-      if !holds { throw Invalid(description: message) }
+    // The message is only made for an option that is wrong: a simulation validates at every restart.
+    func check(_ holds: Bool, _ message: @autoclosure () -> String) throws(Invalid) {
+      if !holds { throw Invalid(description: message()) }
     }
     try check(windowSlots >= 1, "windowSlots is \(windowSlots); it must be at least 1")
     try check(

@@ -101,8 +101,12 @@ public struct JournalWriter: Hashable, Sendable {
     _ record: JournalRecord, payload: RawSpan, into out: inout [UInt8]
   ) -> JournalPosition {
     appendHead(record, payload: payload, into: &out)
-    payload.withUnsafeBytes { out.append(contentsOf: $0) }
-    fill(payload.byteCount, into: &out)
+    // Every type's fields are a multiple of 8 bytes, so only the payload is to be filled up.
+    let filling = -payload.byteCount & 7
+    out.extend(by: payload.byteCount + filling) { out in
+      out.put(payload)
+      out.putZeroes(filling)
+    }
     return position
   }
 
@@ -113,7 +117,7 @@ public struct JournalWriter: Hashable, Sendable {
   ) -> Int {
     appendHead(record, payload: payload, into: &out)
     let place = out.count
-    fill(payload.byteCount, into: &out)
+    out.putZeroes(-payload.byteCount & 7)
     return place
   }
 
@@ -184,11 +188,6 @@ public struct JournalWriter: Hashable, Sendable {
     // Wraps, as recovery does: the number it goes on from was read from a disk.
     end.sequence &+= 1
     end.mark.offset += UInt32(size)
-  }
-
-  private func fill(_ payload: Int, into out: inout [UInt8]) {
-    // Every type's fields are a multiple of 8 bytes, so only the payload is to be filled up.
-    out.putZeroes(-payload & 7)
   }
 
   /// Keeps what the next segment's header repeats.

@@ -22,6 +22,16 @@ package struct ByteWriter {
   package mutating func put(_ value: Bool) { put(UInt8(value ? 1 : 0)) }
 
   @inline(__always)
+  package mutating func put(_ span: RawSpan) {
+    precondition(bytes.count &- offset >= span.byteCount, "more fields than announced")
+    span.withUnsafeBytes {
+      UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset &+ $0.count]).copyMemory(
+        from: $0)
+    }
+    offset &+= span.byteCount
+  }
+
+  @inline(__always)
   package mutating func putZeroes(_ count: Int) {
     precondition(count >= 0 && bytes.count &- offset >= count, "more fields than announced")
     UnsafeMutableRawBufferPointer(rebasing: bytes[offset..<offset &+ count])

@@ -75,7 +75,7 @@ public struct FrameWriter: Sendable {
 
   /// Appends a message that is encoded already (client messages, `Hello`).
   public mutating func append(encoded: RawSpan, into out: inout [UInt8]) {
-    encoded.withUnsafeBytes { out.append(contentsOf: $0) }
+    out.extend(by: encoded.byteCount) { $0.put(encoded) }
     noteAppended(encoded.byteCount)
   }
 

@@ -106,8 +106,12 @@ public enum MessageCodec {
   ) {
     precondition(payload.byteCount == Int(message.payload.length), "payload is not the message's")
     encodeFixed(message, epoch: epoch, into: &out)
-    payload.withUnsafeBytes { out.append(contentsOf: $0) }
-    out.putZeroes(padding(payload.byteCount))
+    guard payload.byteCount > 0 else { return }
+    let padding = padding(payload.byteCount)
+    out.extend(by: payload.byteCount + padding) { out in
+      out.put(payload)
+      out.putZeroes(padding)
+    }
   }
 
   /// Decodes the message at the reader's offset and moves behind it, payload and padding included.

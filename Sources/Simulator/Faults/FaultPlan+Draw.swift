@@ -73,10 +73,12 @@ extension FaultPlan {
     }
     if exists(&streams) { pauseInterval = magnitude(&streams, 100_000...4_000_000) }
     pauseMaximum = magnitude(&streams, 10_000...2_000_000)
-    // Mostly what a quorum survives, at times one less or one more: recovery is interesting at
-    // every number.
+    // Often what a quorum survives, at times one less, one more or everybody: recovery is interesting
+    // at every number, and a cluster may be stopped for a while as long as no disk lies.
     let minority = UInt64((nodes - 1) / 2)
-    let choices = [minority, minority, max(1, minority), max(1, minority) - 1, minority + 1]
+    let choices = [
+      minority, max(1, minority), max(1, minority) - 1, minority + 1, UInt64(nodes),
+    ]
     let choice = choices[Int(streams.draw(.swarm, below: UInt64(choices.count)))]
     maximumDown = unlimited ? UInt64(nodes) : min(choice, UInt64(nodes))
   }
@@ -84,7 +86,7 @@ extension FaultPlan {
   private mutating func drawDisks(_ streams: inout RandomStreams) {
     if exists(&streams) { flushSlow = magnitude(&streams, 1_000...200_000) }
     flushSlowDelay = magnitude(&streams, 1_000...100_000)
-    if exists(&streams) { flushStall = magnitude(&streams, 100...10_000) }
+    if exists(&streams) { flushStall = magnitude(&streams, 300...30_000) }
     flushStallDelay = magnitude(&streams, 100_000...3_000_000)
     crashWrites = [2, 0, 1, 2][Int(streams.draw(.swarm, below: 4))]
     if streams.draw(.swarm, below: 4) > 0 { tornWrite = magnitude(&streams, 300_000...900_000) }

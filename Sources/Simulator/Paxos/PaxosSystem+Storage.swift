@@ -80,20 +80,19 @@ extension PaxosSystem {
     _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) -> DurableState? {
     let n = node.index
-    nodes[n].crash()
     recoverSnapshot(node, &world)
     // After a crash of the simulated machine everything readable is durable; a host that only lost its process would
     // have to flush what it reads here.
-    var numbers: [UInt64] = []
+    var files: [(number: UInt64, name: String)] = []
     for name in world.disk(node).names {
-      if let number = PaxosFiles.number(name, prefix: "journal-") { numbers.append(number) }
+      if let number = PaxosFiles.number(name, prefix: "journal-") { files.append((number, name)) }
     }
-    numbers.sort()
-    let segments = numbers.map {
-      (number: $0, bytes: world.read(node, file: PaxosFiles.journal($0)) ?? [])
+    files.sort { $0.number < $1.number }
+    let segments = files.map {
+      (number: $0.number, bytes: world.read(node, file: $0.name) ?? [])
     }
     do throws(JournalDamage) {
-      let first = numbers.first ?? 0
+      let first = files.first?.number ?? 0
       var arena = arena
       self.arena = ByteArena()
       defer { self.arena = arena }
@@ -110,7 +109,10 @@ extension PaxosSystem {
       checkRecovered(recovered.durable, node, &world)
       return recovered.durable
     } catch {
-      world.check("recovery.journal", "\(node) cannot read its journal: \(error); segments \(numbers)", [node])
+      let numbers = files.map { $0.number }
+      world.check(
+        "recovery.journal",
+        "\(node) cannot read its journal: \(error); segments \(numbers)", [node])
       return nil
     }
   }

@@ -273,7 +273,8 @@ public struct SimulatedDisk: Sendable {
   }
 
   private static func inode(of name: String, in names: [Entry]) -> Int? {
-    for entry in names where entry.name == name { return entry.inode }
+    // The newest first: it is what a journal writes to.
+    for entry in names.reversed() where entry.name == name { return entry.inode }
     return nil
   }
 
