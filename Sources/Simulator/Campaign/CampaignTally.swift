@@ -35,6 +35,15 @@ public struct CampaignTally: Equatable, Sendable {
   public private(set) var marks = [UInt64](repeating: 0, count: Mark.allCases.count)
   public private(set) var screened = [UInt64](repeating: 0, count: ScreenReason.allCases.count)
 
+  /// For each mark, in the order of `Mark.allCases`, the shortest run that passed and reached it.
+  public private(set) var examples = [Example?](repeating: nil, count: Mark.allCases.count)
+
+  /// A run that shows something.
+  public struct Example: Equatable, Sendable {
+    public var seed: UInt64
+    public var steps: UInt64
+  }
+
   public init() {}
 
   public var runs: UInt64 { UInt64(unsorted.count) }
@@ -72,6 +81,18 @@ public struct CampaignTally: Equatable, Sendable {
     Self.add(run.report.contracts, to: &contracts)
     Self.add(run.report.marks, to: &marks)
     Self.add(run.report.screened, to: &screened)
+    if !run.failed { addExamples(run) }
+  }
+
+  private mutating func addExamples(_ run: RunRecord) {
+    let example = Example(seed: run.seed, steps: run.report.protocolSteps)
+    for i in examples.indices where i < run.report.marks.count && run.report.marks[i] > 0 {
+      // The order of runs must not matter, so equally long ones are told apart by their seeds.
+      if let known = examples[i], (known.steps, known.seed) <= (example.steps, example.seed) {
+        continue
+      }
+      examples[i] = example
+    }
   }
 
   private static func add(_ more: [UInt64], to sums: inout [UInt64]) {
