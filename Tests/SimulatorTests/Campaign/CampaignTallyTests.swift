@@ -41,7 +41,9 @@ import Testing
 
   @Test func theShortestRunThatPassedIsTheExample() throws {
     let mark = try #require(Mark.allCases.firstIndex { $0.id == "batchGrew" })
-    func run(_ seed: UInt64, steps: UInt64, count: UInt64, _ outcome: RunOutcome = .passed)
+    func run(
+      _ seed: UInt64, steps: UInt64, count: UInt64, _ outcome: RunOutcome = .passed
+    )
       -> RunRecord
     {
       var record = Self.records[0]
