@@ -12,9 +12,10 @@ public import Testing
 ///       }
 ///     }
 ///
-/// An issue says what was violated, shows the last events of the nodes involved, and gives the command that runs this seed
-/// alone: `SIMULATION_SEED=17 swift test --filter …`. Seeds that fail are run twice, the second time with a trace; the first
-/// seed is run twice in any case. Two runs with different digests are an issue too.
+/// An issue says what was violated, shows the last events of the nodes involved, and gives the
+/// command that runs this seed alone: `SIMULATION_SEED=17 swift test --filter …`. Seeds that fail
+/// are run twice, the second time with a trace; the first seed is run twice in any case. Two runs
+/// with different digests are an issue too.
 ///
 /// - Parameters:
 ///   - seeds: nil takes those of the trait `.simulated(seeds:)`, or 1 to 100 without one. The environment variables

@@ -55,7 +55,8 @@ struct SimulationIssue: CustomStringConvertible {
     return "SIMULATION_SEED=\(seed) swift test\(name)"
   }
 
-  /// The name of a test as `swift test --filter` takes it: suite and function, without its parameters' list.
+  /// The name of a test as `swift test --filter` takes it: suite and function, without its
+  /// parameters' list.
   private static func filter(_ test: Test) -> String {
     let parts = "\(test.id)".split(separator: "/").filter { !$0.contains(".swift:") }
     let name = parts.joined(separator: "/")

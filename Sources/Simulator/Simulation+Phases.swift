@@ -5,7 +5,8 @@ extension Simulation {
   /// After each event: is the run over?
   @inline(__always)
   mutating func settle() {
-    if world.violation != nil || world.stopRequested || events >= eventLimit || system.isDone(&world)
+    if world.violation != nil || world.stopRequested || events >= eventLimit
+      || system.isDone(&world)
     {
       settleSlowly()
     }

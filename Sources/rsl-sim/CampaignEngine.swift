@@ -1,7 +1,8 @@
 import Foundation
 import Simulator
 
-/// Runs the seeds of a campaign on several threads, in child processes (a crash is then an outcome) or in this one.
+/// Runs the seeds of a campaign on several threads, in child processes (a crash is then an outcome)
+/// or in this one.
 ///
 /// The threads share two things, each behind the same lock: which seeds are left, and the books.
 final class CampaignEngine: @unchecked Sendable {
@@ -149,7 +150,8 @@ final class CampaignEngine: @unchecked Sendable {
   private func keep(_ record: RunRecord) {
     lock.withLock {
       books.add(record)
-      // Seeds below it are still run, so that the lowest failing seed is the same with any number of jobs.
+      // Seeds below it are still run, so that the lowest failing seed is the same with any number
+      // of jobs.
       if isFailFast && record.failed { last = min(last, record.seed) }
       if !isQuiet { show(record) }
     }
@@ -210,7 +212,9 @@ final class CampaignEngine: @unchecked Sendable {
   /// Where two runs of a seed part: one alone in its process, one behind the seeds before it.
   private func divergence(_ seed: UInt64) throws -> String {
     let before = seed - min(seed - min(seed, seeds.first), Self.chunk - 1)
-    func checkpoints(_ first: UInt64, _ every: UInt64, _ range: ClosedRange<UInt64>) throws
+    func checkpoints(
+      _ first: UInt64, _ every: UInt64, _ range: ClosedRange<UInt64>
+    ) throws
       -> [TraceDigest.Checkpoint]
     {
       let worker = try WorkerProcess(

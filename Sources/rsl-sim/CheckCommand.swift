@@ -12,7 +12,8 @@ struct CheckCommand: ParsableCommand {
       with 2 when one is not linearizable, with 1 when one cannot be read or decided.
       """)
 
-  @Argument(help: ArgumentHelp("Histories: Jepsen logs, or key-value histories.", valueName: "file"))
+  @Argument(
+    help: ArgumentHelp("Histories: Jepsen logs, or key-value histories.", valueName: "file"))
   var files: [String]
 
   @Option(help: "register or kv (default: the one that goes with each file's format).")

@@ -2,7 +2,8 @@ import Foundation
 
 /// A process of our own making: this program again, with other arguments.
 ///
-/// A run that traps takes its process along, so whoever wants to say which seed it was runs it in a child.
+/// A run that traps takes its process along, so whoever wants to say which seed it was runs it in a
+/// child.
 final class ChildProcess {
   enum Output {
     case inherited
@@ -35,7 +36,8 @@ final class ChildProcess {
   private let output: Int32
   private var termination: Termination?
 
-  // A pipe's ends must not leak into a child that another thread spawns in between: it would keep the pipe open.
+  // A pipe's ends must not leak into a child that another thread spawns in between: it would keep
+  // the pipe open.
   private static let spawning = NSLock()
 
   /// Starts this program with `arguments`.

@@ -4,7 +4,8 @@ import Simulator
 
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "replay", abstract: "Runs a seed, a seed file or a tape again, up to its violation.",
+    commandName: "replay",
+    abstract: "Runs a seed, a seed file or a tape again, up to its violation.",
     discussion: """
       Ends with the class of the outcome: 0 passed, 2 safety, 3 liveness, 5 crash; with 4 when a \
       seed file claims another outcome, checker or digest. With --as-expected a seed file that \
@@ -67,7 +68,9 @@ struct ReplayCommand: ParsableCommand {
 
   private func source(_ target: String) throws -> Source {
     if let seed = UInt64(target) {
-      guard !rewrite else { throw CommandFailure("--rewrite needs seed files, not the seed \(seed)") }
+      guard !rewrite else {
+        throw CommandFailure("--rewrite needs seed files, not the seed \(seed)")
+      }
       return Source(seed: seed, settings: settings.settings)
     }
     let text = try Files.read(target)
@@ -102,7 +105,9 @@ struct ReplayCommand: ParsableCommand {
     if rewrite, let file = source.file {
       let rewritten = file.rewritten(for: record)
       if rewritten != file { try Files.write(rewritten.text, to: target) }
-      return Terminal.write([(rewritten == file ? "unchanged " : "rewritten ") + target])
+      Terminal.write([(rewritten == file ? "unchanged " : "rewritten ") + target])
+      // What it no longer reaches cannot be rewritten: the file needs another seed.
+      return try compare(rewritten.differences(from: record), target)
     }
     let text = ReplayText(result, record, hasEnded: hasEnded)
     if format == .json {
@@ -122,16 +127,17 @@ struct ReplayCommand: ParsableCommand {
       let verdict = differences.isEmpty ? record.outcome.rawValue : "not as recorded"
       Terminal.write(["\(target)\t\(verdict)\t\(record.digestText)"])
     }
-    if !differences.isEmpty {
-      Terminal.complain(
-        "\(target): not as recorded: \(differences.joined(separator: "; ")) "
-          + "(another build, or not deterministic; --rewrite takes it over)")
-      throw CommandFailure.ending(with: .determinism)
-    }
+    try compare(differences, target)
     let isExpected = asExpected && file != nil && !isChanged
     if record.failed && !isExpected {
       throw CommandFailure.ending(with: ExitClass(record.outcome))
     }
+  }
+
+  private func compare(_ differences: [String], _ target: String) throws {
+    guard !differences.isEmpty else { return }
+    Terminal.complain("\(target): not as recorded: \(differences.joined(separator: "; "))")
+    throw CommandFailure.ending(with: .determinism)
   }
 
   // MARK: In a child
@@ -162,7 +168,9 @@ struct ReplayCommand: ParsableCommand {
   }
 
   private func arguments(_ target: String) -> [String] {
-    var arguments = ["replay", "--in-process", "--format", format.rawValue, "--lines", "\(lineCount)"]
+    var arguments = [
+      "replay", "--in-process", "--format", format.rawValue, "--lines", "\(lineCount)",
+    ]
     arguments += settings.overriding(RunSettings()).arguments
     if settings.profile == .swarm { arguments += ["--profile", "swarm"] }
     if let until { arguments += ["--until", "\(until.nanoseconds)ns"] }
@@ -173,7 +181,8 @@ struct ReplayCommand: ParsableCommand {
     return arguments + ["--", target]
   }
 
-  /// What can be said about a run whose process died: the last of what it traced, in a second attempt if need be.
+  /// What can be said about a run whose process died: the last of what it traced, in a second
+  /// attempt if need be.
   private func tellCrash(_ record: RunRecord, _ target: String) throws {
     if format == .json { return Terminal.write([record.json.text]) }
     guard !quiet, targets.count == 1 else { return }

@@ -2,8 +2,8 @@ import ArgumentParser
 import Foundation
 import Simulator
 
-/// The command line of the simulator: arguments, files, threads and the terminal. What is computed, and how it reads, is in
-/// the module Simulator.
+/// The command line of the simulator: arguments, files, threads and the terminal. What is computed,
+/// and how it reads, is in the module Simulator.
 @main
 struct RslSim: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -25,7 +25,7 @@ struct RslSim: ParsableCommand {
     } catch let failure as CommandFailure {
       if !failure.message.isEmpty { Terminal.complain(failure.message) }
       Foundation.exit(failure.status.rawValue)
-    } catch where Self.exitCode(for: error) == .success {
+    } catch  where Self.exitCode(for: error) == .success {
       // Help was asked for.
       print(Self.fullMessage(for: error))
       Foundation.exit(0)
@@ -36,7 +36,8 @@ struct RslSim: ParsableCommand {
   }
 }
 
-/// The end of a command that did not do what it was asked to: one line for standard error, and the exit status.
+/// The end of a command that did not do what it was asked to: one line for standard error, and the
+/// exit status.
 struct CommandFailure: Error {
   var message: String
   var status: ExitClass

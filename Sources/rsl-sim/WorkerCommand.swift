@@ -2,8 +2,8 @@ import ArgumentParser
 import Foundation
 import Simulator
 
-/// Runs seeds for a campaign in another process. Writes `start SEED` before each, then its record in one line; both reach
-/// the pipe at once, so that the parent knows which seed killed us.
+/// Runs seeds for a campaign in another process. Writes `start SEED` before each, then its record
+/// in one line; both reach the pipe at once, so that the parent knows which seed killed us.
 struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Runs seeds for a campaign.", shouldDisplay: false)

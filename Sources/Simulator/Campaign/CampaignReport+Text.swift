@@ -40,7 +40,10 @@ extension CampaignReport {
     let hours = Decimals.text(simulatedHours, places: 2)
     let factor = Decimals.text(timeFactor, places: 0)
     rows.append(
-      ("time", "\(hours) simulated hours in \(DurationText.text(wallNanoseconds)): factor \(factor)"))
+      (
+        "time",
+        "\(hours) simulated hours in \(DurationText.text(wallNanoseconds)): factor \(factor)"
+      ))
     func grouped(_ value: UInt64) -> String { Decimals.grouped(value) }
     rows.append(
       (

@@ -116,10 +116,14 @@ public struct CampaignReport: Sendable {
     let contracts = zip(Contract.allCases, tally.contracts).map {
       (name: String($0.id), count: $1)
     }
+    let examples = zip(Mark.allCases, tally.examples).map { mark, example in
+      JSONValue.Member(String(mark.id), example.map { .integer($0.seed) } ?? .null)
+    }
     let screened = zip(ScreenReason.allCases, tally.screened).map { (name: "\($0)", count: $1) }
     return [
       .init("faultsByPhase", faultsByPhaseJSON),
       .init("marks", .counts(marks)),
+      .init("exampleSeeds", .object(examples)),
       .init("contracts", .counts(contracts)),
       .init("contractEvaluations", .integer(tally.contracts.reduce(0, +))),
       .init("contractsCompiledIn", .bool(ContractRecorder.isEnabled)),
@@ -181,7 +185,8 @@ public struct CampaignReport: Sendable {
     ])
   }
 
-  private static func exceptionJSON(_ kind: String, _ id: Substring, _ reason: String) -> JSONValue {
+  private static func exceptionJSON(_ kind: String, _ id: Substring, _ reason: String) -> JSONValue
+  {
     .object([.init(kind, .string(String(id))), .init("reason", .string(reason))])
   }
 

@@ -35,6 +35,15 @@ public struct CampaignTally: Equatable, Sendable {
   public private(set) var marks = [UInt64](repeating: 0, count: Mark.allCases.count)
   public private(set) var screened = [UInt64](repeating: 0, count: ScreenReason.allCases.count)
 
+  /// For each mark, in the order of `Mark.allCases`, the shortest run that passed and reached it.
+  public private(set) var examples = [Example?](repeating: nil, count: Mark.allCases.count)
+
+  /// A run that shows something.
+  public struct Example: Equatable, Sendable {
+    public var seed: UInt64
+    public var steps: UInt64
+  }
+
   public init() {}
 
   public var runs: UInt64 { UInt64(unsorted.count) }
@@ -72,6 +81,18 @@ public struct CampaignTally: Equatable, Sendable {
     Self.add(run.report.contracts, to: &contracts)
     Self.add(run.report.marks, to: &marks)
     Self.add(run.report.screened, to: &screened)
+    if !run.failed { addExamples(run) }
+  }
+
+  private mutating func addExamples(_ run: RunRecord) {
+    let example = Example(seed: run.seed, steps: run.report.protocolSteps)
+    for i in examples.indices where i < run.report.marks.count && run.report.marks[i] > 0 {
+      // The order of runs must not matter, so equally long ones are told apart by their seeds.
+      if let known = examples[i], (known.steps, known.seed) <= (example.steps, example.seed) {
+        continue
+      }
+      examples[i] = example
+    }
   }
 
   private static func add(_ more: [UInt64], to sums: inout [UInt64]) {
@@ -111,7 +132,8 @@ public struct CampaignTally: Equatable, Sendable {
   }
 }
 
-/// A seed that was run once more in a process of its own, to see that nothing leaked into or out of its first run.
+/// A seed that was run once more in a process of its own, to see that nothing leaked into or out of
+/// its first run.
 public struct DeterminismCheck: Equatable, Sendable {
   public var seed: UInt64
   public var campaign: UInt64
@@ -129,7 +151,8 @@ public struct DeterminismCheck: Equatable, Sendable {
 
   public var passed: Bool { campaign == fresh }
 
-  /// The seeds of a campaign that are checked: one of `stride`, and at least the first and the last.
+  /// The seeds of a campaign that are checked: one of `stride`, and at least the first and the
+  /// last.
   public static func selection(_ seeds: [UInt64], stride: Int = 64) -> [UInt64] {
     guard let first = seeds.first, let last = seeds.last else { return [] }
     var chosen = Swift.stride(from: 0, to: seeds.count, by: max(1, stride)).map { seeds[$0] }
@@ -139,7 +162,8 @@ public struct DeterminismCheck: Equatable, Sendable {
 }
 
 extension DeterminismCheck {
-  /// The events among which two runs of one seed part, by checkpoints kept after every `every` events.
+  /// The events among which two runs of one seed part, by checkpoints kept after every `every`
+  /// events.
   ///
   /// - Parameter agreed: up to this event they are known to be alike.
   /// - Returns: nil when all checkpoints agree and there are equally many.

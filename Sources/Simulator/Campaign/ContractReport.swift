@@ -19,6 +19,9 @@ public struct ContractReport: Sendable {
     zip(Mark.allCases, tally.marks).map { (String($0.id), $1, String($0.sentence)) }
   }
 
+  /// For each mark the seed of the shortest run that reached it.
+  private var examples: [UInt64?] { tally.examples.map { $0?.seed } }
+
   private func table(_ name: String, _ counted: String, _ rows: [Row]) -> TextTable {
     var table = TextTable(header: [name, counted, "sentence"], alignments: [.left, .right, .left])
     for row in rows { table.add([row.id, "\(row.count)", row.sentence]) }
@@ -29,10 +32,15 @@ public struct ContractReport: Sendable {
 
   /// For people.
   public var lines: [String] {
+    var marked = TextTable(
+      header: ["mark", "reached", "seed", "sentence"], alignments: [.left, .right, .right, .left])
+    for (row, seed) in zip(marks, examples) {
+      marked.add([row.id, "\(row.count)", seed.map { "\($0)" } ?? "-", row.sentence])
+    }
     let evaluated = contracts.filter { $0.count > 0 }.count
     let reached = marks.filter { $0.count > 0 }.count
     return table("contract", "evaluations", contracts).lines + [""]
-      + table("mark", "reached", marks).lines
+      + marked.lines
       + [
         "",
         "\(evaluated) of \(contracts.count) contracts evaluated, \(reached) of \(marks.count) marks "

@@ -1,9 +1,10 @@
 public import Protocol
 
-/// What a campaign of the Paxos tenant cannot reach, and why: the only place where an empty cell is excused.
+/// What a campaign of the Paxos tenant cannot reach, and why: the only place where an empty cell is
+/// excused.
 ///
-/// Anything not listed here must be reached by a campaign of the default swarm that is large enough; `rsl-sim fuzz
-/// --require-coverage` fails when it is not.
+/// Anything not listed here must be reached by a campaign of the default swarm that is large
+/// enough; `rsl-sim fuzz --require-coverage` fails when it is not.
 public enum CoverageRules {
   /// Faults that cannot happen in some phases.
   public struct Cells: Sendable {
@@ -146,7 +147,8 @@ public struct Coverage: Equatable, Sendable {
       && contradictions.isEmpty
   }
 
-  /// The fault × phase table: counts, `·` where nothing can happen, `EMPTY` where something should have.
+  /// The fault × phase table: counts, `·` where nothing can happen, `EMPTY` where something should
+  /// have.
   public var table: [String] {
     let phases = PaxosSystem.phaseNames
     var table = TextTable(header: ["fault"] + phases)
@@ -155,7 +157,9 @@ public struct Coverage: Equatable, Sendable {
       table.add(
         [fault.name]
           + cells.map { cell in
-            if cell.count > 0 { return Decimals.short(cell.count) + (cell.contradictsRule ? "!" : "") }
+            if cell.count > 0 {
+              return Decimals.short(cell.count) + (cell.contradictsRule ? "!" : "")
+            }
             return cell.isMissing ? "EMPTY" : "·"
           })
     }

@@ -1,4 +1,5 @@
-/// A JSON document to be written. Members keep the order in which they are given, so that equal reports are equal bytes.
+/// A JSON document to be written. Members keep the order in which they are given, so that equal
+/// reports are equal bytes.
 public enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
@@ -38,8 +39,8 @@ public enum JSONValue: Equatable, Sendable {
   /// A string, or `null`.
   public static func optional(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
 
-  /// The document as text: indented by two spaces, containers of scalars on one line when they are short, no line end
-  /// behind it.
+  /// The document as text: indented by two spaces, containers of scalars on one line when they are
+  /// short, no line end behind it.
   public var text: String {
     var bytes: [UInt8] = []
     write(into: &bytes, indent: 0)
@@ -87,7 +88,8 @@ public enum JSONValue: Equatable, Sendable {
     bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: indent))
   }
 
-  /// Writes a list of scalars on one line if it is short; false when it is not, and nothing is written then.
+  /// Writes a list of scalars on one line if it is short; false when it is not, and nothing is
+  /// written then.
   private func writeShort(into bytes: inout [UInt8]) -> Bool {
     guard case .array(let items) = self, items.allSatisfy({ $0.isScalar }) else { return false }
     var line: [UInt8] = []

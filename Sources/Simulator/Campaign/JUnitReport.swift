@@ -1,5 +1,5 @@
-/// A campaign as JUnit XML, which CI systems show: one test case per failed seed, one per determinism check that failed, and
-/// one for all seeds that passed.
+/// A campaign as JUnit XML, which CI systems show: one test case per failed seed, one per
+/// determinism check that failed, and one for all seeds that passed.
 public struct JUnitReport: Sendable {
   private let report: CampaignReport
 

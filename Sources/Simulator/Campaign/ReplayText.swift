@@ -1,7 +1,8 @@
 internal import Protocol
 
 extension Simulation {
-  /// Handles one event that is due by `time` (nanoseconds); false when there is none, or the run is over.
+  /// Handles one event that is due by `time` (nanoseconds); false when there is none, or the run is
+  /// over.
   public mutating func advance(until time: UInt64) -> Bool {
     guard outcome == nil else { return false }
     guard let next = world.queue.nextTime, next <= time else {

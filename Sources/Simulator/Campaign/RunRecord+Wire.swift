@@ -1,7 +1,8 @@
 internal import Protocol
 
-// A record on its way from the process that ran a seed to the one that keeps the books: one line of words. Both are the
-// same binary, so lists go by position. Not a format to keep; `rsl-sim run --format json` is that one.
+// A record on its way from the process that ran a seed to the one that keeps the books: one line of
+// words. Both are the same binary, so lists go by position. Not a format to keep; `rsl-sim run
+// --format json` is that one.
 extension RunRecord {
   /// One line, without its end.
   public var wireLine: String {

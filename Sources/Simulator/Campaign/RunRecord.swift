@@ -1,12 +1,14 @@
 internal import Protocol
 
-/// What one run left behind, flat and without its trace: the entry of a campaign, and what `rsl-sim run` prints.
+/// What one run left behind, flat and without its trace: the entry of a campaign, and what `rsl-sim
+/// run` prints.
 public struct RunRecord: Equatable, Sendable {
   public var seed: UInt64
   public var settings: RunSettings
   public var outcome: RunOutcome
   public var digest: UInt64
-  /// What was found, when the run failed. A crash has one as well, made up by whoever saw the process die.
+  /// What was found, when the run failed. A crash has one as well, made up by whoever saw the
+  /// process die.
   public var violation: Violation?
   /// Simulated nanoseconds at which the run ended: with a violation, when it was found.
   public var simulatedNanoseconds: UInt64
@@ -44,7 +46,8 @@ public struct RunRecord: Equatable, Sendable {
     cpuNanoseconds = 0
   }
 
-  /// The record of a run whose process died: nothing but the seed and what is known about the death is left of it.
+  /// The record of a run whose process died: nothing but the seed and what is known about the death
+  /// is left of it.
   public init(crashed seed: UInt64, _ settings: RunSettings, sentence: String) {
     self.seed = seed
     self.settings = settings
@@ -70,7 +73,8 @@ public struct RunRecord: Equatable, Sendable {
   public var replayCommand: String { settings.replayCommand(seed: seed) }
   public var failed: Bool { outcome != .passed }
 
-  /// The record without what differs from machine to machine: what two runs of one seed must have in common.
+  /// The record without what differs from machine to machine: what two runs of one seed must have
+  /// in common.
   public var withoutMeasurements: RunRecord {
     var copy = self
     copy.wallNanoseconds = 0
@@ -165,25 +169,31 @@ extension RunRecord {
     row("outcome", outcome.rawValue)
     row("digest", digestText)
     row(
-      "cluster", "\(report.replicas) replicas, \(report.clients) clients, profile "
+      "cluster",
+      "\(report.replicas) replicas, \(report.clients) clients, profile "
         + settings.profile.rawValue)
     row(
-      "steps", "\(Decimals.grouped(report.protocolSteps)) of replicas, "
+      "steps",
+      "\(Decimals.grouped(report.protocolSteps)) of replicas, "
         + "\(Decimals.grouped(events)) events, \(Decimals.grouped(effects)) effects")
     row(
-      "time", "\(DurationText.text(simulatedNanoseconds)) simulated"
+      "time",
+      "\(DurationText.text(simulatedNanoseconds)) simulated"
         + (wallNanoseconds > 0
           ? " in \(Decimals.text(Double(wallNanoseconds) / 1e6, places: 1)) ms" : ""))
     row(
-      "clients", "\(report.commandsAcknowledged) commands acknowledged, \(report.readsAnswered) "
-        + "reads answered, \(report.operationsRefused) refused, \(report.operationsUnknown) unknown")
+      "clients",
+      "\(report.commandsAcknowledged) commands acknowledged, \(report.readsAnswered) "
+        + "reads answered, \(report.operationsRefused) refused, \(report.operationsUnknown) unknown"
+    )
     row("log", "\(report.slotsApplied) slots applied, \(report.leaderships) leaderships")
     row("plan", plan)
     row("faults", Self.list(faults.totals))
     row("marks", Self.list(markCounts))
     let evaluated = report.contracts.filter { $0 > 0 }.count
     row(
-      "contracts", ContractRecorder.isEnabled
+      "contracts",
+      ContractRecorder.isEnabled
         ? "\(Decimals.grouped(report.contracts.reduce(0, +))) evaluations of \(evaluated) of "
           + "\(report.contracts.count)"
         : "not compiled into this build")

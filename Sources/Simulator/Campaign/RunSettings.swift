@@ -75,7 +75,8 @@ public enum ExitClass: Int32, Sendable, CaseIterable {
     }
   }
 
-  /// Of several, the one that a process can only end with: safety before crash, determinism and liveness.
+  /// Of several, the one that a process can only end with: safety before crash, determinism and
+  /// liveness.
   public static func gravest(_ statuses: some Sequence<ExitClass>) -> ExitClass {
     let order: [ExitClass] = [.safety, .crash, .determinism, .liveness, .usage]
     let present = Array(statuses)
@@ -102,7 +103,8 @@ public enum SeedRange {
 
 /// Times as they are written on a command line.
 public enum DurationText {
-  /// `90s`, `10m`, `2h`, `250ms`, `1.5` (seconds) in nanoseconds; nil when it is none of them, or too large.
+  /// `90s`, `10m`, `2h`, `250ms`, `1.5` (seconds) in nanoseconds; nil when it is none of them, or
+  /// too large.
   public static func parse(_ text: some StringProtocol) -> UInt64? {
     let units: [(suffix: String, nanoseconds: UInt64)] = [
       ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000),

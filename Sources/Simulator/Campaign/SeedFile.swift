@@ -1,4 +1,7 @@
-/// A kept seed: what to run, what came of it, and why it is kept. A text file of `key: value` lines:
+internal import Protocol
+
+/// A kept seed: what to run, what came of it, and why it is kept. A text file of `key: value`
+/// lines:
 ///
 ///     seed: 4711
 ///     profile: swarm
@@ -6,6 +9,7 @@
 ///     expected: safety
 ///     checker: agreement.slot
 ///     digest: 0123456789abcdef
+///     reaches: gapFilledWithNoop, node.powerFailed
 ///     commit: 3a4bbd2
 ///     story: Two leaders of one ballot.
 ///       A story goes on over lines that are indented.
@@ -18,6 +22,8 @@ public struct SeedFile: Equatable, Sendable {
   /// The checker or contract that is expected to find the failure.
   public var checker: String?
   public var digest: UInt64?
+  /// Marks and faults that make the run worth keeping, by their IDs: it must still meet them.
+  public var reaches: [String] = []
   /// The commit at which the expectation was recorded.
   public var commit: String?
   /// Free text; may have several lines.
@@ -122,12 +128,40 @@ public struct SeedFile: Equatable, Sendable {
         return "\"\(value)\" is not a digest of 16 hexadecimal digits"
       }
       self.digest = digest
+    case "reaches":
+      reaches = value.split(separator: ",").map { String(Self.trimmed($0)) }
+      if let unknown = reaches.first(where: { Self.place(of: $0) == nil }) {
+        return "no mark or fault is called \"\(unknown)\""
+      }
     case "checker": checker = value
     case "commit": commit = value
     case "story": story = value
     default: return "no key is called \"\(key)\""
     }
     return nil
+  }
+
+  private enum Place {
+    case mark(Int)
+    case fault(FaultKind)
+  }
+
+  private static func place(of name: String) -> Place? {
+    if let fault = FaultKind.allCases.first(where: { $0.name == name }) { return .fault(fault) }
+    return Mark.allCases.firstIndex { $0.id == name }.map { .mark($0) }
+  }
+
+  /// What of `reaches` a run did not meet.
+  private func unreached(by run: RunRecord) -> [String] {
+    // Without contracts nobody counts marks; a process that died left no counts.
+    guard ContractRecorder.isEnabled, run.outcome != .crash else { return [] }
+    return reaches.filter { name in
+      switch Self.place(of: name) {
+      case .mark(let mark): run.report.marks[mark] == 0
+      case .fault(let fault): run.faults[fault] == 0
+      case nil: true
+      }
+    }
   }
 
   private static func trimmed(_ text: Substring) -> Substring {
@@ -145,6 +179,7 @@ public struct SeedFile: Equatable, Sendable {
     lines.append("expected: \(expected.rawValue)")
     if let checker { lines.append("checker: \(checker)") }
     if let digest { lines.append("digest: \(Hex.text(digest))") }
+    if !reaches.isEmpty { lines.append("reaches: " + reaches.joined(separator: ", ")) }
     if let commit { lines.append("commit: \(commit)") }
     if let story {
       let parts = story.split(omittingEmptySubsequences: true, whereSeparator: \.isNewline)
@@ -154,7 +189,8 @@ public struct SeedFile: Equatable, Sendable {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// What a run did otherwise than the file claims, one sentence each; empty when it did as it should.
+  /// What a run did otherwise than the file claims, one sentence each; empty when it did as it
+  /// should.
   public func differences(from run: RunRecord) -> [String] {
     var differences: [String] = []
     if run.outcome != expected {
@@ -167,11 +203,13 @@ public struct SeedFile: Equatable, Sendable {
     if let digest, run.outcome != .crash, run.digest != digest {
       differences.append("expected digest \(Hex.text(digest)), got \(run.digestText)")
     }
-    return differences
+    return differences + unreached(by: run).map { "did not reach \($0)" }
   }
 
-  /// The file with the claims of `run` in place of its own; its story stays.
+  /// The file with the claims of `run` in place of its own. Its story stays, and what it must reach.
   public func rewritten(for run: RunRecord, commit: String? = nil) -> SeedFile {
-    SeedFile(run, story: story, commit: commit)
+    var file = SeedFile(run, story: story, commit: commit)
+    file.reaches = reaches
+    return file
   }
 }

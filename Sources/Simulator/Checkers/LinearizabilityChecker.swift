@@ -69,7 +69,8 @@ struct LinearizabilityChecker: Sendable {
     defer { returnedUpTo = max(returnedUpTo, place) }
     // Strictly behind: a slot's batch was closed before any of its commands could return.
     if place <= floor {
-      return "a command was performed in slot \(slot), but when it was called an operation in that slot"
+      return
+        "a command was performed in slot \(slot), but when it was called an operation in that slot"
         + " or behind it had returned"
     }
     guard let performed = answers[places[slot]].first(where: { $0.request == request }) else {
@@ -88,7 +89,8 @@ struct LinearizabilityChecker: Sendable {
     let place = Self.read(slot)
     defer { returnedUpTo = max(returnedUpTo, place) }
     if place < floor {
-      return "a read was served from slot \(slot), but when it was called an operation behind it had"
+      return
+        "a read was served from slot \(slot), but when it was called an operation behind it had"
         + " returned"
     }
     return localReadReturned(key: key, value: value, slot: slot)

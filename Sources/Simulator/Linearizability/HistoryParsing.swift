@@ -53,7 +53,7 @@ public enum HistoryFormat: String, Equatable, Sendable, CaseIterable {
   /// Recognises a format by the first line that belongs to one; nil when none does.
   public static func detect(_ content: String) -> HistoryFormat? {
     var format: HistoryFormat?
-    ContentLines(content).forEach { _, line in
+    ContentLines(content).eachLine { _, line in
       if format != nil { return }
       var cursor = TextCursor(line)
       cursor.skipBlanks()
@@ -73,7 +73,7 @@ struct ContentLines {
 
   init(_ content: String) { bytes = [UInt8](content.utf8) }
 
-  func forEach<E: Error>(_ body: (Int, ArraySlice<UInt8>) throws(E) -> Void) throws(E) {
+  func eachLine<E: Error>(_ body: (Int, ArraySlice<UInt8>) throws(E) -> Void) throws(E) {
     var number = 0
     var start = 0
     while start < bytes.count {

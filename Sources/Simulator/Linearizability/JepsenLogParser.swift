@@ -35,7 +35,7 @@ public struct JepsenLogParser: Sendable {
   /// The history in `content`, with line numbers as positions.
   public func parse(_ content: String) throws(HistoryParseError) -> ParsedHistory {
     var underWay = OperationsUnderWay<RegisterOperation, RegisterOutcome>()
-    try ContentLines(content).forEach { (number, line) throws(HistoryParseError) in
+    try ContentLines(content).eachLine { (number, line) throws(HistoryParseError) in
       try Self.read(line, number: number, into: &underWay)
     }
     return underWay.history

@@ -23,7 +23,7 @@ public struct KeyValueHistoryParser: Sendable {
   /// The history in `content`, with line numbers as positions.
   public func parse(_ content: String) throws(HistoryParseError) -> ParsedHistory {
     var underWay = OperationsUnderWay<KeyValueModel.Input, KeyValueModel.Output>()
-    try ContentLines(content).forEach { (number, line) throws(HistoryParseError) in
+    try ContentLines(content).eachLine { (number, line) throws(HistoryParseError) in
       var cursor = TextCursor(line)
       cursor.skipBlanks()
       if cursor.isAtEnd || cursor.peek == UInt8(ascii: ";") { return }

@@ -14,7 +14,8 @@ enum DigestWord {
   private static func of(_ b: Ballot) -> UInt64 { b.round << 16 ^ UInt64(b.proposer.rawValue) }
   private static func of(_ v: Value) -> UInt64 { v.digest ^ UInt64(v.count) }
   private static func of(_ s: SnapshotInfo) -> UInt64 { mix(s.slot.rawValue, s.digest ^ s.length) }
-  private static func words(_ tag: UInt64, _ a: UInt64, _ b: UInt64 = 0, _ c: UInt64 = 0) -> UInt64 {
+  private static func words(_ tag: UInt64, _ a: UInt64, _ b: UInt64 = 0, _ c: UInt64 = 0) -> UInt64
+  {
     mix(mix(mix(tag, a), b), c)
   }
 
@@ -22,10 +23,14 @@ enum DigestWord {
     switch message {
     case .prepare(let m): words(1, of(m.ballot), m.firstSlot.rawValue, of(m.releasedLease))
     case .promise(let m):
-      words(2, of(m.ballot), m.lastSlot.rawValue, mix(m.chosenUpTo.rawValue, m.truncatedUpTo.rawValue))
+      words(
+        2, of(m.ballot), m.lastSlot.rawValue, mix(m.chosenUpTo.rawValue, m.truncatedUpTo.rawValue))
     case .report(let m):
-      words(3, of(m.ballot), mix(m.slot.rawValue, of(m.votedBallot)), of(m.value) ^ (m.isChosen ? 1 : 0))
-    case .accept(let m): words(4, of(m.ballot), mix(m.slot.rawValue, m.chosenUpTo.rawValue), of(m.value))
+      words(
+        3, of(m.ballot), mix(m.slot.rawValue, of(m.votedBallot)), of(m.value) ^ (m.isChosen ? 1 : 0)
+      )
+    case .accept(let m):
+      words(4, of(m.ballot), mix(m.slot.rawValue, m.chosenUpTo.rawValue), of(m.value))
     case .accepted(let m): words(5, of(m.ballot), m.firstSlot.rawValue, m.lastSlot.rawValue)
     case .rejected(let m): words(6, of(m.ballot), of(m.promised))
     case .heartbeat(let m): words(7, of(m.ballot), m.round, m.chosenUpTo.rawValue)

@@ -3,7 +3,9 @@ internal import Protocol
 /// The simulation of a Paxos cluster from a seed.
 public enum PaxosSimulation {
   /// Prepares the run of a seed; nothing has happened yet.
-  public static func make(seed: UInt64, _ options: PaxosOptions = .init()) -> Simulation<PaxosSystem> {
+  public static func make(
+    seed: UInt64, _ options: PaxosOptions = .init()
+  ) -> Simulation<PaxosSystem> {
     let setup = PaxosSetup(seed: seed, options)
     var world = SimulationConfiguration(
       nodes: setup.replicas, clients: setup.workload.clients, profile: options.profile,

@@ -11,7 +11,8 @@ extension PaxosSystem {
   mutating func startClient(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Int {
     let c = client(node)
     let clients = workload.clients.count
-    workload.clients[c].remaining = workload.total / clients + (c < workload.total % clients ? 1 : 0)
+    workload.clients[c].remaining =
+      workload.total / clients + (c < workload.total % clients ? 1 : 0)
     for _ in 0..<workload.options.lanes { planNext(c, &world) }
     if c == 0, workload.options.operatorInterval > 0 { scheduleOperator(&world) }
     return 0

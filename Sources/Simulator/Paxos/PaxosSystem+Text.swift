@@ -82,7 +82,8 @@ extension PaxosSystem {
   private func describeClient(_ bytes: BytesRef) -> String {
     switch try? ClientMessage(arena.bytes.span.bytes.extracting(arena.range(bytes))) {
     case .request: "client request"
-    case .read(let id, let mode, _): "client read \(PaxosText().describe(id)) \(PaxosText().describe(mode))"
+    case .read(let id, let mode, _):
+      "client read \(PaxosText().describe(id)) \(PaxosText().describe(mode))"
     case .response(let id, let response):
       "response \(PaxosText().describe(id)) \(describe(response))"
     case nil: "malformed client message"

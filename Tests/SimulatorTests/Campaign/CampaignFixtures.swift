@@ -5,7 +5,8 @@ import Protocol
 /// Records for tests of the books and reports.
 enum CampaignFixtures {
   /// A real run of a small cluster.
-  static func run(_ seed: UInt64, _ settings: RunSettings = RunSettings(commands: 30)) -> RunRecord {
+  static func run(_ seed: UInt64, _ settings: RunSettings = RunSettings(commands: 30)) -> RunRecord
+  {
     RunRecord(PaxosSimulation.run(seed: seed, settings.options), settings)
   }
 

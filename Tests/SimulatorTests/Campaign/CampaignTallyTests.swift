@@ -39,6 +39,30 @@ import Testing
     }
   }
 
+  @Test func theShortestRunThatPassedIsTheExample() throws {
+    let mark = try #require(Mark.allCases.firstIndex { $0.id == "batchGrew" })
+    func run(
+      _ seed: UInt64, steps: UInt64, count: UInt64, _ outcome: RunOutcome = .passed
+    )
+      -> RunRecord
+    {
+      var record = Self.records[0]
+      record.seed = seed
+      record.outcome = outcome
+      record.report.protocolSteps = steps
+      record.report.marks[mark] = count
+      return record
+    }
+    let runs = [
+      run(1, steps: 90, count: 1), run(2, steps: 50, count: 7), run(3, steps: 10, count: 0),
+      run(4, steps: 5, count: 1, .safety), run(5, steps: 50, count: 1),
+    ]
+    for order in [runs, runs.reversed()] {
+      let example = CampaignFixtures.tally(order).examples[mark]
+      #expect(example == CampaignTally.Example(seed: 2, steps: 50))
+    }
+  }
+
   @Test func failuresAreGroupedByWhoFoundThem() {
     let groups = CampaignFixtures.tally(Self.records).failuresByChecker
     #expect(groups.map { $0.checker } == ["agreement.slot", "process.crash", "progress"])
@@ -84,7 +108,9 @@ import Testing
 
   @Test func theFirstDivergentEventIsNamed() throws {
     // Two runs that differ in one thing that matters late: the end of the safety phase.
-    func checkpoints(_ safety: UInt64, _ rule: TraceDigest.CheckpointRule)
+    func checkpoints(
+      _ safety: UInt64, _ rule: TraceDigest.CheckpointRule
+    )
       -> [TraceDigest.Checkpoint]
     {
       var options = RunSettings(commands: 200).options

@@ -3,8 +3,8 @@ import Testing
 
 @testable import Simulator
 
-/// The files of `traces/` are what the simulation does today. With `REWRITE_TRACES=1` they are rewritten instead; the
-/// difference is then reviewed like code. See traces/README.md.
+/// The files of `traces/` are what the simulation does today. With `REWRITE_TRACES=1` they are
+/// rewritten instead; the difference is then reviewed like code. See traces/README.md.
 @Suite struct GoldenTraceTests {
   static let folder = Executable.package.appending(path: "traces")
 

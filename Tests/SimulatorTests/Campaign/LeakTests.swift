@@ -3,7 +3,8 @@ import Testing
 
 @testable import Simulator
 
-/// Runs in one process must not notice one another: the digest of a seed is the same whatever ran before it.
+/// Runs in one process must not notice one another: the digest of a seed is the same whatever ran
+/// before it.
 @Suite struct LeakTests {
   static let seeds: [UInt64] = [3, 8, 21, 34, 55]
 

@@ -19,7 +19,8 @@ import Testing
 
   @Test(
     arguments: [
-      "plain", "", "two words", "back\\slash", "line\nbreak\r\n", "'quoted'", "\\s \\n", "größer ≤ 5",
+      "plain", "", "two words", "back\\slash", "line\nbreak\r\n", "'quoted'", "\\s \\n",
+      "größer ≤ 5",
     ])
   func textSurvivesTheWire(_ sentence: String) {
     var record = CampaignFixtures.failed(4, sentence: sentence)
@@ -64,7 +65,8 @@ import Testing
     let json = try #require(parsed as? [String: Any])
     for key in [
       "seed", "digest", "outcome", "steps", "events", "simulatedSeconds", "wallSeconds",
-      "commandsAcknowledged", "faults", "contracts", "replay", "marks", "violation", "plan", "excuse",
+      "commandsAcknowledged", "faults", "contracts", "replay", "marks", "violation", "plan",
+      "excuse",
     ] {
       #expect(json[key] != nil, "\(key)")
     }

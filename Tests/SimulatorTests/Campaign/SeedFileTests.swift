@@ -1,3 +1,4 @@
+import Protocol
 import Testing
 
 @testable import Simulator
@@ -13,6 +14,7 @@ import Testing
     expected: safety
     checker: agreement.slot
     digest: 0123456789abcdef
+    reaches: gapFilledWithNoop, node.powerFailed
     commit: 3a4bbd2
     story: Two leaders: one ballot.
       And a second line.
@@ -25,6 +27,7 @@ import Testing
     #expect(file.expected == .safety)
     #expect(file.checker == "agreement.slot")
     #expect(file.digest == 0x0123_4567_89AB_CDEF)
+    #expect(file.reaches == ["gapFilledWithNoop", "node.powerFailed"])
     #expect(file.commit == "3a4bbd2")
     #expect(file.story == "Two leaders: one ballot.\nAnd a second line.")
   }
@@ -56,6 +59,7 @@ import Testing
         "no outcome is called \"maybe\": passed, safety, liveness or crash"
       ),
       ("seed: 1\ndigest: 12", 2, "\"12\" is not a digest of 16 hexadecimal digits"),
+      ("seed: 1\nreaches: batchGrew, mars", 2, "no mark or fault is called \"mars\""),
       ("seed: 1\n\ncolour: red", 3, "no key is called \"colour\""),
       ("seed: 1\nnonsense", 2, "expected \"key: value\", found \"nonsense\""),
       ("seed: 1\n  indented", 2, "only a story goes on over several lines"),
@@ -87,6 +91,20 @@ import Testing
     file.expected = .liveness
     #expect(file.differences(from: run).count == 3)
     #expect(file.rewritten(for: run).differences(from: run) == [])
+  }
+
+  @Test func whatARunShouldReachAndDoesNotIsNamed() {
+    var run = CampaignFixtures.run(12)
+    var file = SeedFile(run)
+    file.reaches = ["batchGrew", "packet.lost"]
+    run.report.marks = Mark.allCases.map { $0.id == "batchGrew" ? 0 : 1 }
+    run.faults = FaultTable(phaseNames: PaxosSystem.phaseNames)
+    #expect(
+      file.differences(from: run) == ["did not reach batchGrew", "did not reach packet.lost"])
+    run.report.marks = Mark.allCases.map { _ in 1 }
+    run.faults.count(.packetLost, phase: 0)
+    #expect(file.differences(from: run) == [])
+    #expect(file.rewritten(for: run).reaches == file.reaches)
   }
 
   @Test func aRewrittenFileKeepsItsStory() throws {

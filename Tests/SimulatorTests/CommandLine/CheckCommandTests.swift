@@ -60,7 +60,9 @@ import Testing
   @Test func aBudgetThatIsTooSmallIsUndecided() throws {
     try Executable.withFolder { folder in
       let file = folder.appending(path: "history.txt")
-      let calls = (0..<6).map { ":process \($0), :type :invoke, :f :append, :key \"x\", :value \"\($0)\"" }
+      let calls = (0..<6).map {
+        ":process \($0), :type :invoke, :f :append, :key \"x\", :value \"\($0)\""
+      }
       let returns = calls.map { $0.replacingOccurrences(of: ":invoke", with: ":ok") }
       let read = [
         ":process 7, :type :invoke, :f :get, :key \"x\", :value nil",

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// Whatever is wrong with a command line or a file: one clear line on standard error, exit status 1, nothing else.
+/// Whatever is wrong with a command line or a file: one clear line on standard error, exit status
+/// 1, nothing else.
 @Suite struct ComplaintTests {
   @Test(
     arguments: [
@@ -90,7 +91,9 @@ import Testing
     #expect(result.errors.contains("/dev/null/report.json: cannot be written"))
   }
 
-  @Test(arguments: [["--help"], ["run", "--help"], ["fuzz", "--help"], ["replay", "-h"], ["help"]])
+  @Test(arguments: [
+    ["--help"], ["run", "--help"], ["fuzz", "--help"], ["replay", "-h"], ["help"],
+  ])
   func helpIsNoError(_ arguments: [String]) throws {
     let result = try Executable.run(arguments)
     #expect(result.status == 0)

@@ -47,9 +47,11 @@ import Testing
   }
 
   @Test func aDeathIsAnOutcome() throws {
-    // A second of processor time is over long before a million commands are; the signal kills the child.
+    // A second of processor time is over long before a million commands are; the signal kills the
+    // child.
     let result = try Executable.shell(
-      "ulimit -t 1; \"$0\" \"$@\"", "run", "--seed", "1", "--commands", "1000000", "--format", "json")
+      "ulimit -t 1; \"$0\" \"$@\"", "run", "--seed", "1", "--commands", "1000000", "--format",
+      "json")
     #expect(result.status == 5)
     let json = try Executable.object(result.output)
     #expect(json["outcome"] as? String == "crash")

@@ -5,7 +5,8 @@ import Testing
 
 @testable import SimulationTesting
 
-/// A tenant of a few lines: three processes tick; one of them breaks its word at a tick that depends on the seed.
+/// A tenant of a few lines: three processes tick; one of them breaks its word at a tick that
+/// depends on the seed.
 private struct Ticker: SimulatedSystem {
   struct Message {}
   struct Report {}
@@ -125,7 +126,9 @@ private func ticker(_ seed: UInt64, _ trace: TraceOptions) -> Simulation<Ticker>
     #expect(try SeedSelection.choose(asked: nil, trait: nil, environment: [:]) == 1...100)
   }
 
-  @Test(arguments: [("SIMULATION_SEED", "x"), ("SIMULATION_SEEDS", "9-1"), ("SIMULATION_SEEDS", "")])
+  @Test(arguments: [
+    ("SIMULATION_SEED", "x"), ("SIMULATION_SEEDS", "9-1"), ("SIMULATION_SEEDS", ""),
+  ])
   func anEnvironmentThatMakesNoSenseIsAnError(_ variable: String, _ value: String) {
     #expect(throws: SeedSelection.EnvironmentError.self) {
       try SeedSelection.choose(asked: nil, trait: nil, environment: [variable: value])
