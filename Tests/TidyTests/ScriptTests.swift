@@ -94,6 +94,19 @@ import Testing
     #expect(result.errors == "count-cases: 4 of 5 test functions found in the log\n")
   }
 
+  @Test func casesOfARunWithKnownIssuesCount() throws {
+    let log = """
+      ✔ Test a() passed after 0.001 seconds.
+      ━ Test b() passed after 0.001 seconds with 1 known issue.
+      ━ Test run with 2 tests in 1 suite passed after 0.002 seconds with 1 known issue.
+
+      """
+    let result = try run("count-cases", ["log", "none"], files: ["log": log])
+    #expect(result.status == 0)
+    #expect(result.output.hasPrefix("Test cases: 2\n"))
+    #expect(result.errors.isEmpty)
+  }
+
   @Test(arguments: [["log", "none"], ["gone"], []])
   func refusesALogWithoutAFinishedRun(_ arguments: [String]) throws {
     let result = try run("count-cases", arguments, files: ["log": Self.log])
