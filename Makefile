@@ -69,7 +69,7 @@ mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm find
 soak: release ## A long campaign (DURATION, JOBS); reports and failing seeds in artifacts/soak
 	@mkdir -p artifacts/soak
 	"$$($(campaign) --show-bin-path)/rsl-sim" fuzz --duration $(DURATION) --jobs $(JOBS) \
-	  --report artifacts/soak/report.json --junit artifacts/soak/junit.xml \
+	  --report artifacts/soak/report.json --junit artifacts/soak/junit.xml --require-coverage \
 	  --keep artifacts/soak/seeds
 
 fuzz-decoders: bootstrap ## libFuzzer on every decoder, 10 million executions
