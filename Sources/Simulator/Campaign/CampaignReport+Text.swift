@@ -10,7 +10,7 @@ extension CampaignReport {
     var lines = overview
     lines += ["", "Faults by phase (· cannot happen, EMPTY should have happened)", ""]
     lines += tally.coverage.table
-    lines += [""] + coverageLines
+    if !coverageLines.isEmpty { lines += [""] + coverageLines }
     if !checks.isEmpty { lines += [""] + checkLines }
     if tally.failures > 0 { lines += [""] + failureLines }
     return lines
@@ -82,6 +82,8 @@ extension CampaignReport {
   }
 
   private var coverageLines: [String] {
+    // Neither is expected to get everywhere.
+    if isCutShort || settings.profile == .calm { return [] }
     let coverage = tally.coverage
     if coverage.isComplete { return ["coverage: every reachable cell, contract and mark reached"] }
     func line(_ title: String, _ names: [String]) -> [String] {

@@ -82,6 +82,15 @@ import Testing
     #expect(text.contains("empty cells"))
   }
 
+  @Test func aCampaignThatWasCutShortIsNotBlamedForWhatItDidNotReach() {
+    var report = CampaignFixtures.report(Self.passing)
+    report.isCutShort = true
+    #expect(!report.lines.contains { $0.hasPrefix("empty cells") })
+    report.isCutShort = false
+    report.settings.profile = .calm
+    #expect(!report.lines.contains { $0.hasPrefix("empty cells") })
+  }
+
   @Test func aLongListOfFailuresIsCut() {
     let failed = (0..<60).map { i in
       var record = Self.passing[0]
