@@ -29,7 +29,7 @@ public struct Acceptor: Equatable, Sendable {
     /// The same vote again, recorded at the position given.
     case repeated(JournalPosition)
     case reject(promised: Ballot)
-    /// Below the truncation point: long chosen.
+    /// Chosen long ago: below the truncation point, or settled with another value after its proposer was deposed.
     case truncated
     /// Further ahead than this replica can keep.
     case beyondWindow
@@ -139,7 +139,11 @@ public struct Acceptor: Equatable, Sendable {
     let entry = window[accept.slot]
     if entry.isUsed {
       let isSame = entry.value.isSame(as: accept.value)
-      if entry.isChosen && !isSame { return .conflict }
+      if entry.isChosen && !isSame {
+        // A deposed leader's Accept may come after the slot was settled above its ballot; against a chosen value that
+        // this replica voted for at or below that ballot it is a conflict.
+        return entry.ballot == .zero || accept.ballot < entry.ballot ? .truncated : .conflict
+      }
       if entry.ballot == accept.ballot { return isSame ? .repeated(entry.position) : .conflict }
     }
     if accept.ballot > promised {

@@ -60,7 +60,7 @@ struct DurabilityChecker: Sendable {
     nodes[node.index].promised = state.promised
     for entry in state.entries {
       nodes[node.index].votes[entry.slot] = entry.isLearned ? .zero : entry.ballot
-      if !entry.isLearned { noteVote(node, entry.slot, entry.ballot) }
+      if entry.ballot != .zero { noteVote(node, entry.slot, entry.ballot) }
     }
     return nil
   }

@@ -94,6 +94,13 @@ import Testing
     #expect(contracts.violation == .process2aPostNoConflict)
   }
 
+  @Test mutating func anOldLeadersAcceptForASlotThatWasLearnedIsLateAndNoConflict() {
+    slots.learn(Slot(3), value: value(7), position: .zero)
+    #expect(vote(3, ballot(4), value(8)) == .truncated)
+    #expect(slots[Slot(3)].value.isSame(as: value(7)))
+    #expect(contracts.violation == nil)
+  }
+
   @Test mutating func belowTheTruncationPointThereIsNoVote() {
     #expect(vote(1, ballot(5), value(1)) == .truncated)
     #expect(acceptor.promised == ballot(3))
