@@ -27,9 +27,7 @@ import Testing
       try FileManager.default.createDirectory(
         at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
       try Data(text.replacingOccurrences(of: "@FOLDER@", with: folder.path).utf8).write(to: file)
-      if onPath {
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
-      }
+      if onPath { try makeExecutable(file) }
     }
     // The output is short, so that neither pipe fills before the process ends.
     let (output, errors) = (Pipe(), Pipe())
@@ -50,6 +48,18 @@ import Testing
       String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     }
     return Result(status: process.terminationStatus, output: text(output), errors: text(errors))
+  }
+
+  /// Copies the file over itself by a process of its own: a fork elsewhere in these tests may have inherited the descriptor
+  /// it was written through, and until that is closed the file cannot be executed ("text file busy").
+  private func makeExecutable(_ file: URL) throws {
+    let copy = Process()
+    copy.executableURL = URL(fileURLWithPath: "/usr/bin/install")
+    copy.arguments = ["-m", "755", file.path, file.path + ".executable"]
+    try copy.run()
+    copy.waitUntilExit()
+    try FileManager.default.removeItem(at: file)
+    try FileManager.default.moveItem(atPath: file.path + ".executable", toPath: file.path)
   }
 
   static let log = """
