@@ -82,6 +82,7 @@ let package = Package(
       dependencies: [
         "RealRuntime", "Protocol",
         .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     .testTarget(name: "TidyTests", swiftSettings: settings),
