@@ -1,0 +1,103 @@
+/// What a node says about itself: the body of `/status`, and the source of most metrics.
+public struct NodeStatus: Codable, Hashable, Sendable {
+  public struct Ballot: Codable, Hashable, Sendable {
+    public var round: UInt64
+    public var proposer: UInt32
+
+    public init(round: UInt64, proposer: UInt32) {
+      self.round = round
+      self.proposer = proposer
+    }
+  }
+
+  public struct Journal: Codable, Hashable, Sendable {
+    public var segments: Int
+    public var bytes: UInt64
+    public var flushes: UInt64
+
+    public init(segments: Int, bytes: UInt64, flushes: UInt64) {
+      self.segments = segments
+      self.bytes = bytes
+      self.flushes = flushes
+    }
+  }
+
+  public struct Peer: Codable, Hashable, Sendable {
+    public var id: UInt32
+    public var address: String
+    public var isConnected: Bool
+    /// How many slots it is behind what is chosen here; nil where that is not known.
+    public var lagSlots: UInt64?
+    public var unsentBytes: UInt64
+
+    public init(
+      id: UInt32, address: String, isConnected: Bool, lagSlots: UInt64?, unsentBytes: UInt64
+    ) {
+      self.id = id
+      self.address = address
+      self.isConnected = isConnected
+      self.lagSlots = lagSlots
+      self.unsentBytes = unsentBytes
+    }
+  }
+
+  /// Times from reading a command's bytes until it reached the stage, in microseconds, of the latest minute or two.
+  public struct StageTimes: Codable, Hashable, Sendable {
+    public var stage: Stage
+    /// Since the start.
+    public var count: UInt64
+    public var p50: Double
+    public var p99: Double
+    public var p999: Double
+    public var max: Double
+  }
+
+  /// The cluster's identity, sixteen hexadecimal digits.
+  public var cluster = ""
+  public var id: UInt32 = 0
+  public var version = RealRuntimeVersion.text
+  public var uptimeSeconds = 0.0
+  /// `follower`, `preCandidate`, `candidate`, `recoveringLeader` or `leader`.
+  public var role = ""
+  public var ballot = Ballot(round: 0, proposer: 0)
+  public var leader: UInt32?
+  public var chosenUpTo: UInt64 = 0
+  public var appliedUpTo: UInt64 = 0
+  public var truncatedUpTo: UInt64 = 0
+  public var snapshotSlot: UInt64 = 0
+  public var journal = Journal(segments: 0, bytes: 0, flushes: 0)
+  public var peers: [Peer] = []
+  public var sessions = 0
+  public var clientConnections = 0
+  /// Commands refused, by reason.
+  public var rejections: [String: UInt64] = [:]
+  /// Messages put aside before any role saw them, by reason.
+  public var screened: [String: UInt64] = [:]
+  /// Connections refused, by reason.
+  public var refusedConnections: [String: UInt64] = [:]
+  /// When this process's certificate expires, in seconds since 1970.
+  public var certificateExpiry: Int?
+  /// Filled in by the admin endpoint.
+  public var stages: [StageTimes] = []
+
+  public init() {}
+}
+
+/// The version of this library and its tools.
+public enum RealRuntimeVersion {
+  public static let text = "0.1.0"
+}
+
+extension StageBoard.Reading {
+  var times: [NodeStatus.StageTimes] {
+    Stage.allCases.map { stage in
+      func microseconds(_ nanoseconds: UInt64) -> Double { Double(nanoseconds) / 1e3 }
+      return NodeStatus.StageTimes(
+        stage: stage, count: counts[stage.place],
+        p50: microseconds(recent.quantile(0.5, of: stage)),
+        p99: microseconds(recent.quantile(0.99, of: stage)),
+        p999: microseconds(recent.quantile(0.999, of: stage)),
+        max: microseconds(recent.longest(of: stage)))
+    }
+  }
+}
