@@ -36,9 +36,12 @@ let package = Package(
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
+    .target(name: "CChecksum"),
     .target(
       name: "Protocol",
-      dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "CChecksum", .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: settings),
     .target(name: "Simulator", dependencies: ["Protocol"], swiftSettings: settings),
     .target(
