@@ -37,6 +37,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "CChecksum"),
+    .target(name: "CLinux"),
     .target(
       name: "Protocol",
       dependencies: [
@@ -47,7 +48,7 @@ let package = Package(
     .target(
       name: "RealRuntime",
       dependencies: [
-        "Protocol",
+        "CLinux", "Protocol",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
