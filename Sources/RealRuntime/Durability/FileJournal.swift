@@ -1,25 +1,5 @@
 import Glibc
-public import Protocol
-
-/// How a flush is made durable.
-public enum FlushMode: String, CaseIterable, Hashable, Sendable {
-  /// Write, then `fdatasync`.
-  case fdatasync
-  /// Files opened with `O_DSYNC`: the write returns when it is durable.
-  case dsync
-  /// Written and not flushed: what was acknowledged is lost with the machine. For measurements.
-  case none
-}
-
-public struct JournalOptions: Hashable, Sendable {
-  public var flushMode = FlushMode.fdatasync
-  /// In bytes.
-  public var segmentLength = 64 << 20
-  /// A flush ends on a multiple of this, in bytes.
-  public var blockLength = 512
-
-  public init() {}
-}
+import Protocol
 
 /// The journal in files: one for each segment, written ahead of need, so that a flush changes no file's length.
 ///
@@ -27,8 +7,11 @@ public struct JournalOptions: Hashable, Sendable {
 /// loop goes on. A segment's file is made beforehand and full of zeroes; one that is no longer needed is made again by
 /// voiding its header. Nothing is ever flushed twice: a flush that failed ends the replica.
 final class FileJournal {
+  /// A flush ends on a multiple of this, in bytes: what a disk writes in one piece.
+  static let blockLength = 512
+
   let directory: String
-  let options: JournalOptions
+  let options: NodeConfiguration.Journal
   private var writer: JournalWriter
   private let flusher: FlushThread
   private let spares: SpareSegments
@@ -47,29 +30,29 @@ final class FileJournal {
 
   /// - Parameter done: called by the flush thread when a flush has ended.
   init(
-    directory: String, options: JournalOptions, identity: JournalIdentity,
+    directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
     recovered: RecoveredJournal, worker: WorkerThread, waker: WakeUp
   ) throws(SystemError) {
     self.directory = directory
     self.options = options
     writer = JournalWriter(
-      identity: identity, after: recovered, segmentLengthMax: options.segmentLength,
-      blockLength: options.blockLength)
-    flusher = try FlushThread(waker: waker, mode: options.flushMode)
+      identity: identity, after: recovered, segmentLengthMax: options.segmentBytes,
+      blockLength: Self.blockLength)
+    flusher = try FlushThread(waker: waker, mode: options.flush)
     spares = SpareSegments(
-      directory: directory, length: options.segmentLength, mode: options.flushMode, worker: worker)
+      directory: directory, length: options.segmentBytes, mode: options.flush, worker: worker)
     staged = FlushJob()
     resting = FlushJob()
     for segment in recovered.segments {
       let descriptor = try SegmentFiles.open(
-        directory, segment.number, mode: options.flushMode)
+        directory, segment.number, mode: options.flush)
       // What could be read need not have been durable; from here on it counts as such.
       try check("fsync", SegmentFiles.path(directory, segment.number)) { fsync(descriptor) }
       descriptors.append((segment.number, descriptor))
     }
     try beginSegment()
     // The first step of the replica comes after its journal exists.
-    staged.flushes = options.flushMode != .none
+    staged.flushes = options.flush != .none
     try staged.perform(nil)
     recycle(staged)
   }
@@ -172,13 +155,13 @@ enum SegmentFiles {
   }
 
   static func open(
-    _ directory: String, _ number: UInt64, mode: FlushMode
+    _ directory: String, _ number: UInt64, mode: NodeConfiguration.FlushMode
   ) throws(SystemError) -> Int32 {
     let path = path(directory, number)
     return try check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC | mode.openFlags) }
   }
 }
 
-extension FlushMode {
+extension NodeConfiguration.FlushMode {
   var openFlags: Int32 { self == .dsync ? O_DSYNC : 0 }
 }

@@ -119,7 +119,7 @@ final class FlushThread {
     }
   }
 
-  init(waker: WakeUp, mode: FlushMode) throws(SystemError) {
+  init(waker: WakeUp, mode: NodeConfiguration.FlushMode) throws(SystemError) {
     let shared = Shared(waker, flushes: mode == .fdatasync)
     self.shared = shared
     try startThread(name: "rsl-flush") { shared.run() }

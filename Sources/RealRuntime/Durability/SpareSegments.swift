@@ -7,7 +7,7 @@ import Synchronization
 final class SpareSegments: Sendable {
   private let directory: String
   private let length: Int
-  private let mode: FlushMode
+  private let mode: NodeConfiguration.FlushMode
   private let worker: WorkerThread
   private let state = Mutex(State())
 
@@ -18,7 +18,7 @@ final class SpareSegments: Sendable {
 
   private var path: String { directory + "/spare" }
 
-  init(directory: String, length: Int, mode: FlushMode, worker: WorkerThread) {
+  init(directory: String, length: Int, mode: NodeConfiguration.FlushMode, worker: WorkerThread) {
     self.directory = directory
     self.length = length
     self.mode = mode
