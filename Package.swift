@@ -17,6 +17,7 @@ let package = Package(
     .library(name: "Simulator", targets: ["Simulator"]),
     .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
     .library(name: "RealRuntime", targets: ["RealRuntime"]),
+    .executable(name: "rsl", targets: ["rsl"]),
     .executable(name: "rsl-sim", targets: ["rsl-sim"]),
   ],
   traits: [
@@ -60,6 +61,14 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
+    .executableTarget(
+      name: "rsl",
+      dependencies: [
+        "RealRuntime", "Protocol",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
     .executableTarget(
       name: "rsl-sim",
       dependencies: [
