@@ -15,7 +15,7 @@ final class FileJournal {
   private var writer: JournalWriter
   private let flusher: FlushThread
   private let spares: SpareSegments
-  private var descriptors: [(number: UInt64, descriptor: Int32)] = []
+  private(set) var descriptors: [(number: UInt64, descriptor: Int32)] = []
 
   /// What is appended and not handed to the flusher.
   private var staged: FlushJob
