@@ -127,8 +127,9 @@ final class ReplicaHost {
       directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
       recovered: recovered, worker: worker, waker: poller.waker)
     replica = try Replica(
-      id: configuration.replica, configuration: membership, options: configuration.options,
-      durable: recovered.durable, seed: seed)
+      id: configuration.replica, configuration: membership,
+      options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
+      seed: seed)
     try listen()
     let durable = recovered.durable
     logger.info(
@@ -137,6 +138,18 @@ final class ReplicaHost {
         "promised": "\(durable.promised)", "snapshot": "\(durable.snapshot.slot)",
         "slots": "\(durable.entries.count)", "tail": "\(recovered.tail)",
       ])
+  }
+
+  /// The replica's options as this host needs them.
+  private static func options(
+    _ configuration: NodeConfiguration, logCapacity: Int
+  ) -> ReplicaOptions {
+    var options = configuration.options
+    // A batch closes when the turn that began it has taken everything in: the clock stands still for so long.
+    options.batchDelay = max(options.batchDelay, TimeSpan(nanoseconds: 1))
+    // What a snapshot in the making, the slots behind it and the window hold must fit beside what comes meanwhile.
+    options.snapshotBytes = min(options.snapshotBytes, UInt64(logCapacity / 4))
+    return options
   }
 
   deinit {
