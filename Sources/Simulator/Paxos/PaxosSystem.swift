@@ -172,6 +172,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     checkers.leaders.healed()
     observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
+    guard world.profile == .swarm else { return }
+    for c in workload.clients.indices { demandWrite(c, &world) }
   }
 
   public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {
