@@ -83,6 +83,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       nodes[node.index].replica = try Replica(
         id: PaxosNames.replica(node), configuration: configuration, options: replicaOptions,
         durable: recovered, seed: world.draw(.tenant, below: .max))
+      nodes[node.index].beginSegment(under: configuration.span)
       nodes[node.index].isRunning = true
     } catch {
       world.check("recovery.replica", "\(node) cannot start: \(error)", [node])
