@@ -16,6 +16,7 @@ let package = Package(
     .library(name: "Protocol", targets: ["Protocol"]),
     .library(name: "Simulator", targets: ["Simulator"]),
     .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
+    .library(name: "RealRuntime", targets: ["RealRuntime"]),
     .executable(name: "rsl-sim", targets: ["rsl-sim"]),
   ],
   traits: [
@@ -25,14 +26,38 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(
+      url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+      traits: ["CommandLineArguments", "YAML"]),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
+    .target(name: "CChecksum"),
+    .target(name: "CLinux"),
     .target(
       name: "Protocol",
-      dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "CChecksum", .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: settings),
     .target(name: "Simulator", dependencies: ["Protocol"], swiftSettings: settings),
+    .target(
+      name: "RealRuntime",
+      dependencies: [
+        "CLinux", "Protocol",
+        .product(name: "Configuration", package: "swift-configuration"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "Yams", package: "Yams"),
+      ],
+      swiftSettings: settings),
     .target(
       name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
     .executableTarget(
@@ -46,6 +71,8 @@ let package = Package(
     .testTarget(
       name: "SimulatorTests", dependencies: ["Simulator", "SimulationTesting", "Protocol"],
       swiftSettings: settings),
+    .testTarget(
+      name: "RealRuntimeTests", dependencies: ["RealRuntime", "Protocol"], swiftSettings: settings),
     .testTarget(name: "TidyTests", swiftSettings: settings),
   ]
 )

@@ -36,6 +36,8 @@ public struct Replica: Sendable {
   var deadlines = Deadlines()
   var random: SeededRandom
   var lastNow = Instant.zero
+  /// How many bytes of values were applied since the last snapshot was begun.
+  var bytesSinceSnapshot: UInt64 = 0
   /// The slot of the snapshot that the host is making.
   var snapshotBeingTaken = Slot.zero
   /// The last slot that a `chosenUpTo` record was written for.

@@ -40,6 +40,8 @@ public struct JournalWriter: Hashable, Sendable {
   /// The segments that exist, in order; the last one is being written.
   public private(set) var segments: [SegmentSummary]
 
+  /// The number that the next segment will have.
+  public var nextSegment: UInt64 { nextNumber }
   private var nextNumber: UInt64
   private var stamp: UInt32 = 0
   private var isOpen = false

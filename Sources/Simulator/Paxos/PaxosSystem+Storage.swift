@@ -163,7 +163,7 @@ extension PaxosSystem {
     _ to: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     guard let file = world.read(node, file: PaxosFiles.snapshot(info.slot)) else { return }
-    let start = PaxosFiles.snapshotHeader + Int(offset)
+    let start = SnapshotFileHeader.length + Int(offset)
     let end = min(file.count, start + Int(lengthMax))
     let bytes = arena.append(file[start..<end])
     send(

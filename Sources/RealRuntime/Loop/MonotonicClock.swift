@@ -1,0 +1,13 @@
+internal import Glibc
+public import Protocol
+
+/// The host's only clock: time since boot that neither an operator nor NTP can set back, stops and all.
+///
+/// `CLOCK_BOOTTIME`, because a lease must also run out while the machine sleeps.
+public enum MonotonicClock {
+  public static func now() -> Instant {
+    var time = timespec()
+    clock_gettime(CLOCK_BOOTTIME, &time)
+    return Instant(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
+  }
+}
