@@ -12,6 +12,8 @@ final class FileJournal {
 
   let directory: String
   let options: NodeConfiguration.Journal
+  /// The configuration the replica is in: of every segment that is begun from now on.
+  var configuration: ConfigurationSpan
   private var writer: JournalWriter
   private let flusher: FlushThread
   private let spares: SpareSegments
@@ -31,10 +33,12 @@ final class FileJournal {
   /// - Parameter done: called by the flush thread when a flush has ended.
   init(
     directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
-    recovered: RecoveredJournal, worker: WorkerThread, waker: WakeUp
+    configuration: ConfigurationSpan, recovered: RecoveredJournal, worker: WorkerThread,
+    waker: WakeUp
   ) throws(SystemError) {
     self.directory = directory
     self.options = options
+    self.configuration = configuration
     writer = JournalWriter(
       identity: identity, after: recovered, segmentLengthMax: options.segmentBytes,
       blockLength: Self.blockLength)
@@ -133,7 +137,7 @@ final class FileJournal {
     staged.begin(descriptor, at: 0)
     staged.directory = directory
     staged.append { bytes in
-      _ = writer.beginSegment(into: &bytes.bytes)
+      _ = writer.beginSegment(under: configuration, into: &bytes.bytes)
       return 0
     } payload: { .empty }
   }

@@ -54,8 +54,8 @@ struct PaxosNode: Sendable {
   mutating func crash() { self = PaxosNode(replica, application.sessions.limits) }
 
   /// Begins a segment; what is staged must have been handed to the disk before.
-  mutating func beginSegment() {
-    segmentFile = PaxosFiles.journal(writer!.beginSegment(into: &staged))
+  mutating func beginSegment(under configuration: ConfigurationSpan) {
+    segmentFile = PaxosFiles.journal(writer!.beginSegment(under: configuration, into: &staged))
   }
 
   mutating func stage(_ record: JournalRecord, _ payload: RawSpan) {
