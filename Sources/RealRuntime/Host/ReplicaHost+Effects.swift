@@ -41,7 +41,7 @@ extension ReplicaHost {
     if record.payload.length > 0, record.payload.position == incoming { isIncomingKept = true }
     do throws(SystemError) {
       try journal.append(record, log)
-      if case .snapshot(let info) = record { try snapshots.adopt(info) }
+      if case .snapshot(let info) = record.fact { try snapshots.adopt(info) }
     } catch {
       fail(.journal(error))
     }

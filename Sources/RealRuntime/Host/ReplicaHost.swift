@@ -123,13 +123,14 @@ final class ReplicaHost {
     let recovered = try RecoveredFiles.recover(
       directory: configuration.dataDirectory, identity: identity, snapshot: snapshots.current,
       into: log)
-    journal = try FileJournal(
-      directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
-      recovered: recovered, worker: worker, waker: poller.waker)
     replica = try Replica(
       id: configuration.replica, configuration: membership,
       options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
       seed: seed)
+    // Behind the replica, which refuses a configuration that cannot follow what the journal holds.
+    journal = try FileJournal(
+      directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
+      configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker)
     try listen()
     let durable = recovered.durable
     logger.info(

@@ -14,6 +14,7 @@ final class JournalRig {
   let identity = JournalIdentity(
     cluster: ClusterID(9), ring: RingID(0), replica: ReplicaID(1), incarnation: Incarnation(1))
   let options: NodeConfiguration.Journal
+  static let span = ConfigurationSpan(epoch: Epoch(1), firstSlot: Slot(1), lastSlot: .last)
 
   init(segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync) throws {
     log = try LogBuffer(capacity: 1 << 20)
@@ -24,8 +25,8 @@ final class JournalRig {
     options.flush = flush
     self.options = options
     journal = try FileJournal(
-      directory: directory.path, options: options, identity: identity, recovered: .fresh,
-      worker: worker, waker: poller.waker)
+      directory: directory.path, options: options, identity: identity,
+      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker)
   }
 
   /// The value of one command with these bytes.
@@ -41,7 +42,9 @@ final class JournalRig {
   func accept(_ slot: UInt64, _ payload: [UInt8]) throws {
     let value = try value(payload, sequence: slot)
     try journal.append(
-      .accepted(Slot(slot), Ballot(round: 1, proposer: ReplicaID(1)), value), log)
+      JournalRecord(
+        .accepted(Slot(slot), Ballot(round: 1, proposer: ReplicaID(1)), value), epoch: Epoch(1)),
+      log)
   }
 
   /// Hands over what was appended, and waits until it is durable.
@@ -93,7 +96,8 @@ final class JournalRig {
     #expect(segments >= 4)
     #expect(try rig.recover(into: LogBuffer(capacity: 1 << 20)).durable.entries.count == 40)
     try rig.journal.append(
-      .snapshot(SnapshotInfo(slot: Slot(30), length: 1, digest: 1)), rig.log)
+      JournalRecord(
+        .snapshot(SnapshotInfo(slot: Slot(30), length: 1, digest: 1)), epoch: Epoch(1)), rig.log)
     _ = try rig.flush()
     rig.journal.drop(upTo: Slot(30))
     #expect(rig.journal.segmentCount < segments)
@@ -113,7 +117,7 @@ final class JournalRig {
     let recovered = try rig.recover(into: LogBuffer(capacity: 1 << 20))
     rig.journal = try FileJournal(
       directory: rig.directory.path, options: rig.options, identity: rig.identity,
-      recovered: recovered, worker: rig.worker, waker: rig.poller.waker)
+      configuration: JournalRig.span, recovered: recovered, worker: rig.worker, waker: rig.poller.waker)
     for slot in 11...20 as ClosedRange<UInt64> { try rig.accept(slot, [4, 5]) }
     _ = try rig.flush()
     let again = try rig.recover(into: LogBuffer(capacity: 1 << 20))
