@@ -17,6 +17,7 @@ let package = Package(
     .library(name: "Simulator", targets: ["Simulator"]),
     .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
     .library(name: "RealRuntime", targets: ["RealRuntime"]),
+    .executable(name: "rsl", targets: ["rsl"]),
     .executable(name: "rsl-sim", targets: ["rsl-sim"]),
   ],
   traits: [
@@ -41,15 +42,19 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
   ],
   targets: [
+    .target(name: "CChecksum"),
+    .target(name: "CLinux"),
     .target(
       name: "Protocol",
-      dependencies: [.product(name: "DequeModule", package: "swift-collections")],
+      dependencies: [
+        "CChecksum", .product(name: "DequeModule", package: "swift-collections"),
+      ],
       swiftSettings: settings),
     .target(name: "Simulator", dependencies: ["Protocol"], swiftSettings: settings),
     .target(
       name: "RealRuntime",
       dependencies: [
-        "Protocol",
+        "CLinux", "Protocol",
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Crypto", package: "swift-crypto"),
@@ -66,6 +71,14 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
+    .executableTarget(
+      name: "rsl",
+      dependencies: [
+        "RealRuntime", "Protocol",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
     .executableTarget(
       name: "rsl-sim",
       dependencies: [

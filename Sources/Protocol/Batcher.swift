@@ -32,6 +32,12 @@ public struct Batcher: Equatable, Sendable {
   /// How many commands wait.
   public var commands: Int { closed.reduce(Int(open.count)) { $0 + Int($1.count) } }
 
+  /// Calls `body` with everything that waits.
+  func forEach(_ body: (Value) -> Void) {
+    for value in closed { body(value) }
+    body(open)
+  }
+
   /// Takes a command in, or says why not.
   public mutating func add(
     _ command: CommandRef, now: Instant, _ contracts: inout ContractRecorder

@@ -13,6 +13,30 @@ public struct Member: Hashable, Sendable {
   }
 }
 
+/// Which slots a configuration governs: what journals keep of it. Who its members are, the log says.
+public struct ConfigurationSpan: Hashable, Sendable {
+  public var epoch: Epoch
+  public var firstSlot: Slot
+  /// `.last` as long as no later configuration is known.
+  public var lastSlot: Slot
+
+  public init(epoch: Epoch, firstSlot: Slot = Slot(1), lastSlot: Slot = .last) {
+    self.epoch = epoch
+    self.firstSlot = firstSlot
+    self.lastSlot = lastSlot
+  }
+
+  /// Whether a journal that was written under `earlier` can go on under this: the same configuration, whose last slot may
+  /// have become known, or a later one that begins behind it.
+  public func mayFollow(_ earlier: ConfigurationSpan) -> Bool {
+    if epoch == earlier.epoch {
+      return firstSlot == earlier.firstSlot && lastSlot <= earlier.lastSlot
+    }
+    guard epoch > earlier.epoch, firstSlot > earlier.firstSlot else { return false }
+    return earlier.lastSlot == .last || firstSlot > earlier.lastSlot
+  }
+}
+
 /// The member set that governs `firstSlot...lastSlot`, and its number.
 ///
 /// Members are kept in order of their IDs, so that a member's index means the same on every replica. Shape of the
@@ -50,6 +74,10 @@ public struct Configuration: Hashable, Sendable {
     self.lastSlot = lastSlot
     self.voters = sorted
     self.quorum = Quorum(voters: sorted.count)
+  }
+
+  public var span: ConfigurationSpan {
+    ConfigurationSpan(epoch: epoch, firstSlot: firstSlot, lastSlot: lastSlot)
   }
 
   /// The member's index, or nil when it does not vote here. Linear: configurations are small and in cache.

@@ -58,6 +58,8 @@ public struct ReplicaOptions: Hashable, Sendable {
   // Snapshots
   /// After this many applied slots since the last one a snapshot is taken.
   public var snapshotInterval = 2_048
+  /// Or after this many bytes of applied values, whichever comes first: it bounds what the log buffer must hold.
+  public var snapshotBytes: UInt64 = .max
   /// This many slots below a snapshot stay in memory for peers that are a little behind.
   public var snapshotTailSlots = 256
   public var snapshotChunkBytes: UInt32 = 64 << 10
@@ -86,6 +88,7 @@ public struct ReplicaOptions: Hashable, Sendable {
     try check(
       logSlots > 0 && logSlots & (logSlots - 1) == 0 && logSlots <= Self.logSlotsMax,
       "logSlots is \(logSlots); it must be a power of two and at most \(Self.logSlotsMax)")
+    try check(snapshotBytes >= 1, "snapshotBytes must be at least 1")
     try check(
       snapshotInterval >= 1 && snapshotTailSlots >= 0,
       "snapshotInterval must be at least 1 and snapshotTailSlots at least 0")

@@ -143,6 +143,11 @@ public struct Phase1: Equatable, Sendable {
     slot < firstSlot || slot - firstSlot < capacity
   }
 
+  /// Calls `body` with every value that was reported.
+  func forEachValue(_ body: (Value) -> Void) {
+    for slot in slots { body(slot.value) }
+  }
+
   /// What the quorum's reports say about a slot; nothing for one that none of them knows.
   public func recovered(_ slot: Slot) -> Recovered {
     guard slot >= firstSlot, slot - firstSlot < capacity else { return .nothing }

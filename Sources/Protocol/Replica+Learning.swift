@@ -28,6 +28,7 @@ extension Replica {
       let entry = window[slot]
       contracts.require(.applyPreIsChosen, entry.isUsed && entry.isChosen)
       window.advanceApplied()
+      bytesSinceSnapshot &+= UInt64(entry.value.bytes.length)
       effects.append(.apply(slot, entry.value))
     }
     serveReads(&effects)
@@ -36,9 +37,11 @@ extension Replica {
   }
 
   private mutating func takeSnapshotIfDue(_ effects: inout EffectBuffer) {
-    guard snapshotBeingTaken == .zero,
+    guard snapshotBeingTaken == .zero, window.appliedUpTo > snapshot.slot,
       window.appliedUpTo - snapshot.slot >= options.snapshotInterval
+        || bytesSinceSnapshot >= options.snapshotBytes
     else { return }
+    bytesSinceSnapshot = 0
     snapshotBeingTaken = window.appliedUpTo
     effects.append(.takeSnapshot(window.appliedUpTo))
   }

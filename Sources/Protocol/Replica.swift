@@ -36,6 +36,8 @@ public struct Replica: Sendable {
   var deadlines = Deadlines()
   var random: SeededRandom
   var lastNow = Instant.zero
+  /// How many bytes of values were applied since the last snapshot was begun.
+  var bytesSinceSnapshot: UInt64 = 0
   /// The slot of the snapshot that the host is making.
   var snapshotBeingTaken = Slot.zero
   /// The last slot that a `chosenUpTo` record was written for.
@@ -57,6 +59,8 @@ public struct Replica: Sendable {
   public enum Invalid: Error, Equatable {
     case notAVoter(ReplicaID, epoch: Epoch)
     case options(ReplicaOptions.Invalid)
+    /// The journal was written under a later configuration, or under another one of the same epoch.
+    case configurationIsOver(ConfigurationSpan, recorded: ConfigurationSpan)
     /// The journal holds a slot that the window cannot: `logSlots` is smaller than in the life before.
     case logTooLarge(slot: Slot, lastSlot: Slot)
   }
@@ -73,6 +77,9 @@ public struct Replica: Sendable {
       throw .notAVoter(id, epoch: configuration.epoch)
     }
     do { try options.validate() } catch { throw .options(error) }
+    if let recorded = durable.configurations.last, !configuration.span.mayFollow(recorded) {
+      throw .configurationIsOver(configuration.span, recorded: recorded)
+    }
     self.id = id
     self.configuration = configuration
     self.options = options
@@ -159,13 +166,13 @@ public struct Replica: Sendable {
     applyChosen(now: now, &effects)
   }
 
-  /// Hands a record to the journal and returns its position.
+  /// Hands a fact to the journal, as of the present configuration, and returns its position.
   mutating func persist(
-    _ record: JournalRecord, now: Instant, _ effects: inout EffectBuffer
+    _ fact: JournalFact, now: Instant, _ effects: inout EffectBuffer
   ) -> JournalPosition {
     if journalPosition == persistedUpTo { journalWaitsSince = now }
     journalPosition = JournalPosition(journalPosition.rawValue + 1)
-    effects.append(.persist(record))
+    effects.append(.persist(JournalRecord(fact, epoch: configuration.epoch)))
     return journalPosition
   }
 

@@ -47,6 +47,13 @@ func window(capacity: Int = 16, chosen: UInt64 = 0, truncated: UInt64 = 0) -> Sl
   return window
 }
 
+/// A record of the first configuration, which is what nearly every test has.
+func record(_ fact: JournalFact) -> JournalRecord { JournalRecord(fact, epoch: Epoch(1)) }
+
+extension DurableState {
+  mutating func apply(_ fact: JournalFact) { apply(record(fact)) }
+}
+
 func configuration(_ voters: UInt32) -> Configuration {
   try! Configuration(voters: (1...voters).map { Member(id: ReplicaID($0)) })
 }

@@ -67,7 +67,7 @@ extension Rule {
       #"^[ \t]*(?:@\w+(?:\([^)]*\))?[ \t]+)*(?:(?:public|package|internal|fileprivate|private)[ \t]+)?"#
         + #"import[ \t]+(?:(?:struct|class|enum|protocol|func|var|let|typealias)[ \t]+)?(\w+)"#)
     return [
-      ("Sources/Protocol/", collections),
+      ("Sources/Protocol/", ["CChecksum"] + collections),
       ("Sources/Simulator/", ["Protocol"] + collections),
     ].flatMap { folder, allowed in
       tree.files(in: [folder], withExtension: "swift").flatMap { file in

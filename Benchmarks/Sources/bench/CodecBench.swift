@@ -71,11 +71,13 @@ private func measureJournal() -> [Figure] {
   func write(_ count: Int, flushEvery group: Int) {
     out.removeAll(keepingCapacity: true)
     var writer = JournalWriter(identity: identity, after: .fresh)
-    sink &+= writer.beginSegment(into: &out)
+    let span = ConfigurationSpan(epoch: Epoch(1))
+    sink &+= writer.beginSegment(under: span, into: &out)
     for i in 0..<count {
       writer.append(
-        .accepted(
-          Slot(UInt64(i + 1)), Ballot(round: 7, proposer: ReplicaID(1)), value),
+        JournalRecord(
+          .accepted(Slot(UInt64(i + 1)), Ballot(round: 7, proposer: ReplicaID(1)), value),
+          epoch: span.epoch),
         payload: payload.span.bytes, into: &out)
       if i % group == group - 1 {
         writer.padToBlock(into: &out)

@@ -5,23 +5,31 @@ public struct DurableState: Equatable, Sendable {
   /// A slot above the snapshot that the journal says something about.
   public struct Entry: Equatable, Sendable {
     public var slot: Slot
+    /// The configuration in which the vote was cast, or in which the value was learned.
+    public var epoch: Epoch
     /// `.zero` when the value was learned without a vote.
     public var ballot: Ballot
     public var value: Value
     /// Learned as chosen, rather than only voted for. Slots up to `chosenUpTo` are chosen either way.
     public var isLearned: Bool
 
-    public init(slot: Slot, ballot: Ballot, value: Value, isLearned: Bool) {
+    public init(slot: Slot, epoch: Epoch, ballot: Ballot, value: Value, isLearned: Bool) {
       self.slot = slot
+      self.epoch = epoch
       self.ballot = ballot
       self.value = value
       self.isLearned = isLearned
     }
   }
 
-  public var promised: Ballot
-  public var chosenUpTo: Slot
-  public var snapshot: SnapshotInfo
+  public private(set) var promised: Ballot
+  /// The configuration in which it was promised; epoch 0 for the ballot `.zero`.
+  public private(set) var promisedEpoch: Epoch
+  public internal(set) var chosenUpTo: Slot
+  public internal(set) var snapshot: SnapshotInfo
+  /// The configurations the journal was written under, oldest first, as far back as it goes; empty for one that was never
+  /// written. Each ends where the next begins.
+  public private(set) var configurations: [ConfigurationSpan]
   /// In order of slots, all above `snapshot.slot`.
   public private(set) var entries: [Entry]
 
@@ -30,22 +38,46 @@ public struct DurableState: Equatable, Sendable {
 
   public init(snapshot: SnapshotInfo = .none) {
     promised = .zero
+    promisedEpoch = Epoch(0)
     chosenUpTo = snapshot.slot
     self.snapshot = snapshot
+    configurations = []
     entries = []
+  }
+
+  /// The records that follow were written under this configuration.
+  ///
+  /// - Precondition: it may follow the one before.
+  public mutating func begin(_ span: ConfigurationSpan) {
+    guard let i = configurations.indices.last else { return configurations.append(span) }
+    precondition(span.mayFollow(configurations[i]), "a configuration that is over came back")
+    if span.epoch == configurations[i].epoch {
+      configurations[i] = span
+    } else {
+      configurations[i].lastSlot = min(configurations[i].lastSlot, span.firstSlot.previous)
+      configurations.append(span)
+    }
+  }
+
+  /// A promise given in `epoch`.
+  mutating func promise(_ ballot: Ballot, in epoch: Epoch) {
+    guard ballot > promised else { return }
+    promised = ballot
+    promisedEpoch = epoch
   }
 
   /// Folds the next record in.
   public mutating func apply(_ record: JournalRecord) {
-    switch record {
+    let epoch = record.epoch
+    switch record.fact {
     case .promised(let ballot):
-      promised = max(promised, ballot)
+      promise(ballot, in: epoch)
     case .accepted(let slot, let ballot, let value):
       // A vote implies its promise: a replica that voted at a ballot must not promise below it after a crash.
-      promised = max(promised, ballot)
-      note(Entry(slot: slot, ballot: ballot, value: value, isLearned: false))
+      promise(ballot, in: epoch)
+      note(Entry(slot: slot, epoch: epoch, ballot: ballot, value: value, isLearned: false))
     case .learned(let slot, let value):
-      note(Entry(slot: slot, ballot: .zero, value: value, isLearned: true))
+      note(Entry(slot: slot, epoch: epoch, ballot: .zero, value: value, isLearned: true))
     case .chosenUpTo(let slot):
       chosenUpTo = max(chosenUpTo, slot)
     case .snapshot(let info):
@@ -53,6 +85,13 @@ public struct DurableState: Equatable, Sendable {
       snapshot = info
       chosenUpTo = max(chosenUpTo, info.slot)
       entries.removeAll { $0.slot <= info.slot }
+    }
+  }
+
+  /// Gives every value that has bytes another position, in order of slots.
+  mutating func relocate(_ place: (BytesRef) -> UInt64) {
+    for i in entries.indices where entries[i].value.bytes.length > 0 {
+      entries[i].value.bytes.position = place(entries[i].value.bytes)
     }
   }
 

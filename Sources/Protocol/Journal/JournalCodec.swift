@@ -59,13 +59,17 @@ public struct SegmentHeader: Hashable, Sendable {
   public var continued: JournalCut
   /// What was certainly durable when the header was written.
   public var durable: JournalMark
+  /// Governs every record of this segment.
+  public var configuration: ConfigurationSpan
   public var promised: Ballot
+  /// The configuration in which that was promised.
+  public var promisedEpoch: Epoch
   public var chosenUpTo: Slot
   public var snapshot: SnapshotInfo
   /// The highest slot any record before this segment speaks of: without a snapshot of it, those are needed.
   public var highestSlot: Slot
 
-  public static let length = 128
+  public static let length = 160
 }
 
 /// What precedes every record's fields.
@@ -81,16 +85,17 @@ struct RecordHead: Hashable, Sendable {
   var payloadChecksum: UInt32
   /// What was certainly durable when the record was written: how recovery tells a torn tail from rot.
   var durable: JournalMark
+  var epoch: Epoch
 }
 
 /// Encoder and decoder of segment headers and records. Decoding is total.
 enum JournalCodec {
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
   /// "RSLJ" in order of bytes.
   static let segmentMagic: UInt32 = 0x4A4C_5352
   /// "RJ" in order of bytes.
   static let recordMagic: UInt16 = 0x4A52
-  static let headLength = 40
+  static let headLength = 48
   /// The longest head with fields: all a checksum of a head ever covers.
   static let headMax = headLength + 32
 
@@ -122,7 +127,7 @@ enum JournalCodec {
   }
 
   static func type(of record: JournalRecord) -> RecordType {
-    switch record {
+    switch record.fact {
     case .promised: .promised
     case .accepted: .accepted
     case .learned: .learned
@@ -164,6 +169,10 @@ enum JournalCodec {
       out.put(header.chosenUpTo)
       out.put(header.snapshot)
       out.put(header.highestSlot)
+      out.put(header.configuration.epoch.rawValue)
+      out.put(header.configuration.firstSlot)
+      out.put(header.configuration.lastSlot)
+      out.put(header.promisedEpoch.rawValue)
       out.put(header.durable.segment)
       out.put(header.durable.offset)
     }
@@ -201,6 +210,11 @@ enum JournalCodec {
     let chosenUpTo = try r.slot()
     let snapshot = try r.snapshotInfo()
     let highestSlot = try r.slot()
+    let configuration = ConfigurationSpan(
+      epoch: Epoch(try r.u64()), firstSlot: try r.slot(), lastSlot: try r.slot())
+    let promisedEpoch = Epoch(try r.u64())
+    guard configuration.firstSlot <= configuration.lastSlot, promisedEpoch <= configuration.epoch
+    else { throw DecodeError(.contradiction, at: 112) }
     let durableSegment = try r.u64()
     let header = SegmentHeader(
       identity: JournalIdentity(
@@ -210,7 +224,8 @@ enum JournalCodec {
         mark: JournalMark(segment: continuedSegment, offset: continuedOffset), link: link,
         sequence: sequence),
       durable: JournalMark(segment: durableSegment, offset: try r.u32()),
-      promised: promised, chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot)
+      configuration: configuration, promised: promised, promisedEpoch: promisedEpoch,
+      chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot)
     return (header, computed)
   }
 
@@ -239,7 +254,8 @@ enum JournalCodec {
       out.put(head.payloadChecksum)
       out.put(UInt32(clamping: segment - head.durable.segment))
       out.put(head.durable.offset)
-      switch record {
+      out.put(head.epoch.rawValue)
+      switch record?.fact {
       case nil: break
       case .promised(let ballot):
         out.put(ballot)
@@ -288,6 +304,7 @@ enum JournalCodec {
     let payloadChecksum = try r.u32()
     let back = UInt64(try r.u32())
     let durableOffset = try r.u32()
+    let epoch = Epoch(try r.u64())
     guard version == Self.version else { throw DecodeError(.version, at: offset + 2) }
     guard let type = RecordType(rawValue: tag) else {
       throw DecodeError(.unknownTag, at: offset + 3)
@@ -302,7 +319,7 @@ enum JournalCodec {
     return RecordHead(
       type: type, length: length, checksum: checksum, previous: previous, sequence: sequence,
       ring: ring, payloadChecksum: payloadChecksum,
-      durable: JournalMark(segment: segment - back, offset: durableOffset))
+      durable: JournalMark(segment: segment - back, offset: durableOffset), epoch: epoch)
   }
 
   /// The record whose head was decoded at `offset`: nil for padding. Its value's position is the payload's offset.
@@ -327,23 +344,23 @@ enum JournalCodec {
       payloadLength == 0
       ? BytesRef.empty
       : BytesRef(position: UInt64(payloadOffset), length: UInt32(payloadLength))
-    let record: JournalRecord
+    let fact: JournalFact
     switch head.type {
     case .padding: return (nil, end)
-    case .promised: record = .promised(try r.ballot())
+    case .promised: fact = .promised(try r.ballot())
     case .accepted:
       let slot = try r.slot()
       let ballot = try r.ballot()
       let count = try r.u32()
-      record = .accepted(slot, ballot, try value(count, try r.u64(), reference, at: offset))
+      fact = .accepted(slot, ballot, try value(count, try r.u64(), reference, at: offset))
     case .learned:
       let slot = try r.slot()
       let digest = try r.u64()
-      record = .learned(slot, try value(try r.u32(), digest, reference, at: offset))
-    case .chosenUpTo: record = .chosenUpTo(try r.slot())
-    case .snapshot: record = .snapshot(try r.snapshotInfo())
+      fact = .learned(slot, try value(try r.u32(), digest, reference, at: offset))
+    case .chosenUpTo: fact = .chosenUpTo(try r.slot())
+    case .snapshot: fact = .snapshot(try r.snapshotInfo())
     }
-    return (record, end)
+    return (JournalRecord(fact, epoch: head.epoch), end)
   }
 
   private static func value(

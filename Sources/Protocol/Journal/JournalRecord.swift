@@ -1,5 +1,5 @@
 /// What a replica makes durable. The order of records is part of their meaning: recovery folds them from first to last.
-public enum JournalRecord: Hashable, Sendable {
+public enum JournalFact: Hashable, Sendable {
   /// No ballot below this one will be voted for.
   case promised(Ballot)
   /// A vote. Implies the promise of its ballot.
@@ -10,10 +10,22 @@ public enum JournalRecord: Hashable, Sendable {
   case chosenUpTo(Slot)
   /// A snapshot up to its slot is durable; records of those slots no longer matter.
   case snapshot(SnapshotInfo)
+}
+
+/// One entry of the journal: a fact, and the configuration that the replica was in when it noted it. A promise or a vote is
+/// given to the members of that configuration and to nobody else.
+public struct JournalRecord: Hashable, Sendable {
+  public var epoch: Epoch
+  public var fact: JournalFact
+
+  public init(_ fact: JournalFact, epoch: Epoch) {
+    self.epoch = epoch
+    self.fact = fact
+  }
 
   /// The bytes that belong to the record: a value's.
   public var payload: BytesRef {
-    switch self {
+    switch fact {
     case .accepted(_, _, let value), .learned(_, let value): value.bytes
     case .promised, .chosenUpTo, .snapshot: .empty
     }

@@ -62,6 +62,10 @@ public struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible 
     case foreign(JournalIdentity)
     /// The segment calls itself by another number.
     case misplaced(UInt64)
+    /// A record of a configuration that is not its segment's: nothing says which members it was given to.
+    case unknownEpoch(Epoch, governing: ConfigurationSpan)
+    /// A segment of a configuration that cannot follow the one before.
+    case configurationOutOfOrder(ConfigurationSpan, after: ConfigurationSpan)
     /// A format this code does not read.
     case unsupportedVersion
     /// Slots up to here were recorded in segments that are gone, and the snapshot ends before.
@@ -289,8 +293,13 @@ public struct JournalRecovery {
       throw damage(
         part.index, 0, .snapshotMissing(recorded: header.header.snapshot.slot, found: found))
     }
+    let configuration = header.header.configuration
+    if let before = result.durable.configurations.last, !configuration.mayFollow(before) {
+      throw damage(part.index, 112, .configurationOutOfOrder(configuration, after: before))
+    }
+    result.durable.begin(configuration)
     // The header stands for the records before it.
-    result.durable.promised = max(result.durable.promised, header.header.promised)
+    result.durable.promise(header.header.promised, in: header.header.promisedEpoch)
     result.durable.chosenUpTo = max(result.durable.chosenUpTo, header.header.chosenUpTo)
     result.end = JournalCut(
       mark: JournalMark(
@@ -301,7 +310,7 @@ public struct JournalRecovery {
     var offset = SegmentHeader.length
     while offset != part.end {
       var what = JournalDamage.What.outOfChain
-      var next: (record: JournalRecord?, end: Int, link: UInt32)?
+      var next: (record: JournalRecord?, end: Int, link: UInt32, epoch: Epoch)?
       do throws(DecodeError) {
         let head = try JournalCodec.decodeHead(
           bytes, at: offset, stamp: stamp, segment: segments[part.index].number)
@@ -309,7 +318,7 @@ public struct JournalRecovery {
         if head.previous == result.end.link, head.sequence == result.end.sequence &+ 1,
           head.ring == identity.ring, end <= part.end ?? .max, end <= Int(UInt32.max)
         {
-          next = (record, end, head.checksum)
+          next = (record, end, head.checksum, head.epoch)
         }
       } catch {
         what = .record(error.what)
@@ -317,6 +326,10 @@ public struct JournalRecovery {
       guard let next else {
         try refuseIfDurable(part.index, offset: offset, what)
         return false
+      }
+      // It is whole and the next one: no crash leaves that.
+      guard next.epoch == configuration.epoch else {
+        throw damage(part.index, offset, .unknownEpoch(next.epoch, governing: configuration))
       }
       if let record = next.record {
         try apply(record, at: offset, part.index, into: &result)
@@ -342,14 +355,15 @@ public struct JournalRecovery {
       result.highestSlot = max(result.highestSlot, slot)
       result.segments[index].highestSlot = max(result.segments[index].highestSlot, slot)
     }
-    switch record {
-    case .promised, .chosenUpTo: result.durable.apply(record)
+    var record = record
+    switch record.fact {
+    case .promised, .chosenUpTo: break
     case .accepted(let slot, let ballot, let value):
       note(slot)
-      result.durable.apply(.accepted(slot, ballot, located(value)))
+      record.fact = .accepted(slot, ballot, located(value))
     case .learned(let slot, let value):
       note(slot)
-      result.durable.apply(.learned(slot, located(value)))
+      record.fact = .learned(slot, located(value))
     case .snapshot(let info):
       // Without the snapshot itself, votes below it may be of values that were never chosen: nothing may stand on them.
       guard info.slot <= result.durable.snapshot.slot else {
@@ -357,30 +371,22 @@ public struct JournalRecovery {
           index, offset,
           .snapshotMissing(recorded: info.slot, found: result.durable.snapshot.slot))
       }
+      return
     }
+    result.durable.apply(record)
   }
 
-  /// The same state, its values where the host wants them: rebuilt from records that give exactly these entries.
+  /// The same state, its values where the host wants them.
   private func relocated(
     _ state: DurableState, _ place: (PayloadLocation) -> UInt64
   ) -> DurableState {
-    var result = DurableState(snapshot: state.snapshot)
-    for entry in state.entries {
-      var value = entry.value
-      if value.bytes.length > 0 {
-        let packed = value.bytes.position
-        value.bytes.position = place(
-          PayloadLocation(
-            segment: segments[Int(packed >> 32)].number,
-            offset: UInt32(truncatingIfNeeded: packed), length: value.bytes.length))
-      }
-      if entry.isLearned { result.apply(.learned(entry.slot, value)) }
-      if !entry.isLearned || entry.ballot != .zero {
-        result.apply(.accepted(entry.slot, entry.ballot, value))
-      }
+    var result = state
+    result.relocate { packed in
+      place(
+        PayloadLocation(
+          segment: segments[Int(packed.position >> 32)].number,
+          offset: UInt32(truncatingIfNeeded: packed.position), length: packed.length))
     }
-    result.promised = state.promised
-    result.chosenUpTo = state.chosenUpTo
     return result
   }
 

@@ -19,8 +19,9 @@ public struct JournalFlush: Hashable, Sendable {
 /// Turns records into the bytes of segments. Pure: the host owns the buffer, the files and the flushes.
 ///
 /// The host's part: (1) begin a segment at every start and flush it, and the segments recovery read, before the replica's
-/// first step; when `hasRoom` says no, hand what is in the buffer to the file, begin the next segment, and write that to
-/// its own file. (2) Before each flush `padToBlock`, then take `flush()`; when
+/// first step, but after the replica was made, which refuses a configuration that cannot follow the journal's; when
+/// `hasRoom` says no, hand what is in the buffer to the file, begin the next segment under the configuration the replica is
+/// in, and write that to its own file. (2) Before each flush `padToBlock`, then take `flush()`; when
 /// the device is done, `flushed(_:)` gives the position for the `persisted` event. (3) Delete what `drop` names, lowest
 /// number first. Flushes complete in order: one is done only when those before it are, across segments too.
 public struct JournalWriter: Hashable, Sendable {
@@ -39,10 +40,15 @@ public struct JournalWriter: Hashable, Sendable {
   /// The segments that exist, in order; the last one is being written.
   public private(set) var segments: [SegmentSummary]
 
+  /// The number that the next segment will have.
+  public var nextSegment: UInt64 { nextNumber }
   private var nextNumber: UInt64
   private var stamp: UInt32 = 0
   private var isOpen = false
+  /// Of the segment being written, or of the last one that was found; nil for a journal that was never written.
+  private var configuration: ConfigurationSpan?
   private var promised: Ballot
+  private var promisedEpoch: Epoch
   private var chosenUpTo: Slot
   private var snapshot: SnapshotInfo
   /// Over all records ever, those of deleted segments included.
@@ -63,18 +69,30 @@ public struct JournalWriter: Hashable, Sendable {
     durable = recovered.end.mark
     segments = recovered.segments
     nextNumber = recovered.nextSegment
+    configuration = recovered.durable.configurations.last
     promised = recovered.durable.promised
+    promisedEpoch = recovered.durable.promisedEpoch
     chosenUpTo = recovered.durable.chosenUpTo
     snapshot = recovered.durable.snapshot
     highestSlot = recovered.highestSlot
   }
 
-  /// Begins the next segment: appends its header and returns its number. What is appended from now on belongs to it.
-  public mutating func beginSegment(into out: inout [UInt8]) -> UInt64 {
+  /// Begins the next segment: appends its header and returns its number. What is appended from now on belongs to it, and is
+  /// governed by this configuration.
+  ///
+  /// - Precondition: the configuration is the one before or may follow it.
+  public mutating func beginSegment(
+    under configuration: ConfigurationSpan, into out: inout [UInt8]
+  ) -> UInt64 {
+    if let before = self.configuration {
+      precondition(configuration.mayFollow(before), "a configuration that is over came back")
+    }
+    self.configuration = configuration
     let number = nextNumber
     nextNumber += 1
     let header = SegmentHeader(
-      identity: identity, number: number, continued: end, durable: durable, promised: promised,
+      identity: identity, number: number, continued: end, durable: durable,
+      configuration: configuration, promised: promised, promisedEpoch: promisedEpoch,
       chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot)
     let checksum = JournalCodec.encode(header, into: &out)
     end = JournalCut(
@@ -86,9 +104,10 @@ public struct JournalWriter: Hashable, Sendable {
     return number
   }
 
-  /// Whether the segment takes the record; false before the first segment was begun. An empty segment takes any.
+  /// Whether the segment takes the record; false before the first segment was begun, and for a record of another
+  /// configuration. An empty segment takes any record of its own.
   public func hasRoom(for record: JournalRecord) -> Bool {
-    guard isOpen else { return false }
+    guard isOpen, record.epoch == configuration?.epoch else { return false }
     guard end.mark.offset > UInt32(SegmentHeader.length) else { return true }
     let length = JournalCodec.encodedLength(
       JournalCodec.type(of: record), payload: Int(record.payload.length))
@@ -163,6 +182,7 @@ public struct JournalWriter: Hashable, Sendable {
     _ record: JournalRecord, payload: RawSpan, into out: inout [UInt8]
   ) {
     precondition(isOpen, "no segment was begun")
+    precondition(record.epoch == configuration?.epoch, "the segment has another configuration")
     precondition(payload.byteCount == Int(record.payload.length), "payload is not the record's")
     let type = JournalCodec.type(of: record)
     put(
@@ -182,7 +202,7 @@ public struct JournalWriter: Hashable, Sendable {
     let head = RecordHead(
       type: type, length: UInt32(length), checksum: 0, previous: end.link,
       sequence: end.sequence &+ 1, ring: identity.ring, payloadChecksum: payloadChecksum,
-      durable: durable)
+      durable: durable, epoch: configuration?.epoch ?? Epoch(0))
     end.link = JournalCodec.encodeHead(
       head, record, stamp: stamp, segment: end.mark.segment, into: &out)
     // Wraps, as recovery does: the number it goes on from was read from a disk.
@@ -192,10 +212,10 @@ public struct JournalWriter: Hashable, Sendable {
 
   /// Keeps what the next segment's header repeats.
   private mutating func note(_ record: JournalRecord) {
-    switch record {
-    case .promised(let ballot): promised = max(promised, ballot)
+    switch record.fact {
+    case .promised(let ballot): note(ballot, record.epoch)
     case .accepted(let slot, let ballot, _):
-      promised = max(promised, ballot)
+      note(ballot, record.epoch)
       note(slot)
     case .learned(let slot, _): note(slot)
     case .chosenUpTo(let slot): chosenUpTo = max(chosenUpTo, slot)
@@ -204,6 +224,12 @@ public struct JournalWriter: Hashable, Sendable {
       snapshot = info
       chosenUpTo = max(chosenUpTo, info.slot)
     }
+  }
+
+  private mutating func note(_ ballot: Ballot, _ epoch: Epoch) {
+    guard ballot > promised else { return }
+    promised = ballot
+    promisedEpoch = epoch
   }
 
   private mutating func note(_ slot: Slot) {

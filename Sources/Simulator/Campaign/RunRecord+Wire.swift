@@ -40,7 +40,7 @@ extension RunRecord {
   private static var reportFields: [WritableKeyPath<PaxosReport, UInt64>] {
     [
       \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
-      \.operationsRefused, \.slotsApplied, \.leaderships, \.leadershipsHealed,
+      \.operationsRefused, \.demandsMet, \.slotsApplied, \.leaderships, \.leadershipsHealed,
     ]
   }
 

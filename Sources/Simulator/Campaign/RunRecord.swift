@@ -105,6 +105,7 @@ extension RunRecord {
       .init("readsAnswered", .integer(report.readsAnswered)),
       .init("operationsUnknown", .integer(report.operationsUnknown)),
       .init("operationsRefused", .integer(report.operationsRefused)),
+      .init("demandsMet", .integer(report.demandsMet)),
       .init("slotsApplied", .integer(report.slotsApplied)),
       .init("leaderships", .integer(report.leaderships)),
       .init("searched", .bool(report.isSearched)),

@@ -18,8 +18,8 @@ struct DurabilityChecker: Sendable {
   init(replicas: Int) { nodes = Array(repeating: Node(), count: replicas) }
 
   /// A record of `node` has become durable.
-  mutating func durable(_ node: NodeIndex, _ record: JournalRecord) {
-    switch record {
+  mutating func durable(_ node: NodeIndex, _ fact: JournalFact) {
+    switch fact {
     case .promised(let ballot):
       nodes[node.index].promised = max(nodes[node.index].promised, ballot)
     case .accepted(let slot, let ballot, _):

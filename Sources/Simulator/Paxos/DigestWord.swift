@@ -47,8 +47,10 @@ enum DigestWord {
     }
   }
 
-  static func of(_ record: JournalRecord) -> UInt64 {
-    switch record {
+  static func of(_ record: JournalRecord) -> UInt64 { mix(record.epoch.rawValue, of(record.fact)) }
+
+  private static func of(_ fact: JournalFact) -> UInt64 {
+    switch fact {
     case .promised(let ballot): words(1, of(ballot))
     case .accepted(let slot, let ballot, let value): words(2, slot.rawValue, of(ballot), of(value))
     case .learned(let slot, let value): words(3, slot.rawValue, of(value))

@@ -54,8 +54,8 @@ struct PaxosNode: Sendable {
   mutating func crash() { self = PaxosNode(replica, application.sessions.limits) }
 
   /// Begins a segment; what is staged must have been handed to the disk before.
-  mutating func beginSegment() {
-    segmentFile = PaxosFiles.journal(writer!.beginSegment(into: &staged))
+  mutating func beginSegment(under configuration: ConfigurationSpan) {
+    segmentFile = PaxosFiles.journal(writer!.beginSegment(under: configuration, into: &staged))
   }
 
   mutating func stage(_ record: JournalRecord, _ payload: RawSpan) {
@@ -73,11 +73,8 @@ struct PaxosNode: Sendable {
   }
 }
 
-/// Names of files, and the frame around a snapshot file: magic, slot, length and digest, eight bytes each.
+/// Names of files, and a snapshot's file as a whole.
 enum PaxosFiles {
-  static let snapshotHeader = 32
-  private static let magic: UInt64 = 0x504E_5349_4D52_534C
-
   static func journal(_ segment: UInt64) -> String { "journal-\(segment)" }
   static func snapshot(_ slot: Slot) -> String { "snapshot-\(slot)" }
 
@@ -88,24 +85,17 @@ enum PaxosFiles {
 
   static func frame(_ info: SnapshotInfo, _ bytes: [UInt8]) -> [UInt8] {
     var file: [UInt8] = []
-    file.reserveCapacity(snapshotHeader + bytes.count)
-    for word in [magic, info.slot.rawValue, info.length, info.digest] {
-      withUnsafeBytes(of: word.littleEndian) { file.append(contentsOf: $0) }
-    }
+    file.reserveCapacity(SnapshotFileHeader.length + bytes.count)
+    SnapshotFileHeader(info).encode(into: &file)
     file.append(contentsOf: bytes)
     return file
   }
 
   /// The snapshot in a file; nil for one that a crash has left incomplete.
   static func unframe(_ file: [UInt8]) -> (SnapshotInfo, [UInt8])? {
-    guard file.count >= snapshotHeader else { return nil }
-    func word(_ i: Int) -> UInt64 {
-      (0..<8).reduce(0) { $0 | UInt64(file[i * 8 + $1]) << UInt64($1 * 8) }
-    }
-    let info = SnapshotInfo(slot: Slot(word(1)), length: word(2), digest: word(3))
-    let bytes = Array(file[snapshotHeader...])
-    guard word(0) == magic, UInt64(bytes.count) == info.length,
-      UInt64(CRC32C.checksum(bytes)) == info.digest
+    guard let info = SnapshotFileHeader(file.span.bytes)?.info else { return nil }
+    let bytes = Array(file[SnapshotFileHeader.length...])
+    guard UInt64(bytes.count) == info.length, UInt64(CRC32C.checksum(bytes)) == info.digest
     else { return nil }
     return (info, bytes)
   }

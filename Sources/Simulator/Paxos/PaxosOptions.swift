@@ -29,6 +29,8 @@ public struct PaxosReport: Equatable, Sendable {
   /// Operations whose outcome the client never learned.
   public var operationsUnknown: UInt64 = 0
   public var operationsRefused: UInt64 = 0
+  /// Writes begun in the liveness phase, one for each client, that were performed.
+  public var demandsMet: UInt64 = 0
   public var slotsApplied: UInt64 = 0
   public var leaderships: UInt64 = 0
   /// Of these, in the liveness phase.

@@ -46,7 +46,7 @@ public enum PaxosSimulation {
 extension PaxosSetup {
   var configuration: Configuration {
     do {
-      return try Configuration(voters: members)
+      return try Configuration(epoch: epoch, voters: members)
     } catch {
       preconditionFailure("a drawn configuration is invalid: \(error)")
     }

@@ -24,9 +24,24 @@ extension PaxosSystem {
     workload.clients[c].remaining -= 1
     let number = workload.operations.count
     workload.operations.append(
-      PaxosWorkload.Operation(client: c, kind: drawKind(UInt64(number) + 1, c, &world)))
+      PaxosWorkload.Operation(
+        client: c, kind: drawKind(UInt64(number) + 1, c, &world),
+        patience: workload.options.deadline))
     let think = world.draw(.workload, below: workload.options.think + 1)
     world.schedule(after: .microseconds(think), token: UInt64(number))
+  }
+
+  /// One more write, on which nobody gives up: work that begins after the healing, and that only a core that takes commands
+  /// can finish. What was begun before may all have ended by its deadlines.
+  mutating func demandWrite(_ c: Int, _ world: inout World<PaxosMessage>) {
+    let number = workload.operations.count
+    workload.total += 1
+    let key = UInt32(world.draw(.workload, below: UInt64(PaxosWorkload.keys)))
+    workload.operations.append(
+      PaxosWorkload.Operation(
+        client: c, kind: .command(.init(.put, key: key, argument: UInt64(number) + 1)),
+        patience: nil))
+    world.schedule(after: .zero, token: UInt64(number))
   }
 
   private mutating func drawKind(
@@ -57,7 +72,7 @@ extension PaxosSystem {
   mutating func issue(_ number: Int, _ world: inout World<PaxosMessage>) {
     let c = workload.operations[number].client
     let now = world.localTime(node(c))
-    let deadline = now + workload.options.deadline
+    let deadline = workload.operations[number].patience.map { now + $0 } ?? .never
     workload.clock += 1
     workload.operations[number].call = workload.clock
     workload.operations[number].state = .called
@@ -112,7 +127,11 @@ extension PaxosSystem {
       world.setTimer(node, at: deadline, token: Self.sessionToken)
     case .complete(let tag, let result):
       completed(Int(tag), result, c, &world)
-      planNext(c, &world)
+      if workload.operations[Int(tag)].patience == nil {
+        demandEnded(Int(tag), c, &world)
+      } else {
+        planNext(c, &world)
+      }
     case .sessionChanged:
       break
     }
@@ -161,6 +180,17 @@ extension PaxosSystem {
       if case .command(let request) = workload.operations[number].kind {
         world.check("operations", checkers.operations.refused(request.argument))
       }
+    }
+  }
+
+  /// A write that was demanded is performed, or demanded again: its session may have been evicted under it.
+  private mutating func demandEnded(
+    _ number: Int, _ c: Int, _ world: inout World<PaxosMessage>
+  ) {
+    if case .returned = workload.operations[number].state {
+      tally.demandsMet &+= 1
+    } else {
+      demandWrite(c, &world)
     }
   }
 

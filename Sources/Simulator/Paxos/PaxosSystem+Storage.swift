@@ -16,9 +16,9 @@ extension PaxosSystem {
     let n = node.index
     if !nodes[n].writer!.hasRoom(for: record) {
       writeStaged(node, &world)
-      nodes[n].beginSegment()
+      nodes[n].beginSegment(under: configuration.span)
     }
-    if case .snapshot(let info) = record {
+    if case .snapshot(let info) = record.fact {
       // The snapshot is durable: the ones before it are not needed any more.
       nodes[n].snapshot = info
       removeSnapshots(below: info.slot, node, &world)
@@ -68,8 +68,8 @@ extension PaxosSystem {
   private mutating func becameDurable(
     _ record: JournalRecord, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
-    checkers.durability.durable(node, record)
-    guard case .accepted(let slot, let ballot, let value) = record else { return }
+    checkers.durability.durable(node, record.fact)
+    guard case .accepted(let slot, let ballot, let value) = record.fact else { return }
     world.check("agreement", checkers.agreement.voted(node, slot, ballot, value), [node])
   }
 
@@ -105,7 +105,6 @@ extension PaxosSystem {
       }
       nodes[n].writer = JournalWriter(
         identity: identity(of: node), after: recovered, segmentLengthMax: workload.segmentLength)
-      nodes[n].beginSegment()
       checkRecovered(recovered.durable, node, &world)
       return recovered.durable
     } catch {
@@ -164,7 +163,7 @@ extension PaxosSystem {
     _ to: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     guard let file = world.read(node, file: PaxosFiles.snapshot(info.slot)) else { return }
-    let start = PaxosFiles.snapshotHeader + Int(offset)
+    let start = SnapshotFileHeader.length + Int(offset)
     let end = min(file.count, start + Int(lengthMax))
     let bytes = arena.append(file[start..<end])
     send(

@@ -83,6 +83,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       nodes[node.index].replica = try Replica(
         id: PaxosNames.replica(node), configuration: configuration, options: replicaOptions,
         durable: recovered, seed: world.draw(.tenant, below: .max))
+      nodes[node.index].beginSegment(under: configuration.span)
       nodes[node.index].isRunning = true
     } catch {
       world.check("recovery.replica", "\(node) cannot start: \(error)", [node])
@@ -172,6 +173,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     checkers.leaders.healed()
     observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
+    guard world.profile == .swarm else { return }
+    for c in workload.clients.indices { demandWrite(c, &world) }
   }
 
   public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {

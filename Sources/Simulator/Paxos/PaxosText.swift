@@ -138,7 +138,7 @@ public struct PaxosText: Sendable {
 
   /// `promised 1.1`, `accepted slot 3 at 1.1 [c1]`, …
   public func describe(_ record: JournalRecord) -> String {
-    switch record {
+    switch record.fact {
     case .promised(let ballot): "promised \(ballot)"
     case .accepted(let slot, let ballot, let value):
       "accepted \(ballot) slot \(slot) \(describe(value))"

@@ -26,6 +26,8 @@ struct PaxosWorkload: Sendable {
   struct Operation: Sendable {
     var client: Int
     var kind: Kind
+    /// How long its user waits for the result; nil: for ever.
+    var patience: TimeSpan?
     var state = State.planned
     /// Places in the history: the order in which calls and returns happened.
     var call = 0
@@ -61,7 +63,8 @@ struct PaxosWorkload: Sendable {
   var ended = 0
   /// Numbers calls and returns.
   var clock = 0
-  let total: Int
+  /// How many there will be, those planned later included.
+  var total: Int
   let options: PaxosWorkloadOptions
   var isOperatorActive = true
   var segmentLength: Int { options.segmentLength }

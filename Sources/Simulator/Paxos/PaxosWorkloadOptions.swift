@@ -37,6 +37,8 @@ struct PaxosSetup: Sendable {
   var replica: ReplicaOptions
   var workload: PaxosWorkloadOptions
   var seed: UInt64
+  /// Of the only configuration there is; nothing may rest on its being 1.
+  var epoch: Epoch
   /// Leases are wanted; whether they may be is up to the clocks of the plan.
   var wantsLeases: Bool
 
@@ -61,6 +63,7 @@ struct PaxosSetup: Sendable {
         priorityRank: isCalm ? 0 : UInt8(Self.pick([0, 0, 0, 1, 2], &random)))
     }
     self.seed = random.next()
+    epoch = Epoch(isCalm ? 1 : Self.pick([1, 1, 2, 1 << 40], &random))
   }
 
   private static func pick<T>(_ choices: [T], _ random: inout SeededRandom) -> T {

@@ -102,6 +102,7 @@ extension ScenarioWorld {
   /// Starts a replica from what its journal holds.
   mutating func start(_ node: Int, of configuration: Configuration) throws(Replica.Invalid) {
     var durable = DurableState(snapshot: nodes[node].snapshot)
+    durable.begin(configuration.span)
     for record in nodes[node].records[..<nodes[node].durable] { durable.apply(record) }
     nodes[node].lives += 1
     nodes[node].recordsBefore = nodes[node].records.count

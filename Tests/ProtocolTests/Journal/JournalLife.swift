@@ -19,7 +19,16 @@ struct JournalLife {
     var payload: [UInt8]
   }
 
+  /// A segment that was begun, and under which configuration: until a crash loses it, or it is dropped.
+  struct Begun {
+    var number: UInt64
+    var configuration: ConfigurationSpan
+  }
+
   var files: [File] = []
+  /// Of the next record.
+  var configuration = ConfigurationSpan(epoch: Epoch(1))
+  var begun: [Begun] = []
   var writer: JournalWriter
   /// Every record of the log, since the first start.
   var history: [Written] = []
@@ -42,11 +51,19 @@ struct JournalLife {
 
   mutating func beginSegment() {
     var out: [UInt8] = []
-    let number = writer.beginSegment(into: &out)
+    let number = writer.beginSegment(under: configuration, into: &out)
     files.append(File(number: number, bytes: out))
+    begun.append(Begun(number: number, configuration: configuration))
   }
 
-  mutating func append(_ record: JournalRecord, _ payload: [UInt8] = []) {
+  /// From here on the records are of the next configuration, which begins `slots` later than this one.
+  mutating func reconfigure(after slots: Int) {
+    configuration.epoch = Epoch(configuration.epoch.rawValue + 1)
+    configuration.firstSlot = configuration.firstSlot + slots
+  }
+
+  mutating func append(_ fact: JournalFact, _ payload: [UInt8] = []) {
+    let record = JournalRecord(fact, epoch: configuration.epoch)
     if !writer.hasRoom(for: record) { beginSegment() }
     let begin = writer.end.mark
     var out: [UInt8] = []
@@ -58,17 +75,17 @@ struct JournalLife {
     func at(_ value: Value, _ fields: UInt32) -> Value {
       var value = value
       if value.bytes.length > 0 {
-        value.bytes.position = begin.segment << 32 | UInt64(begin.offset + 40 + fields)
+        value.bytes.position = begin.segment << 32 | UInt64(begin.offset + 48 + fields)
       }
       return value
     }
-    switch record {
+    switch fact {
     case .accepted(let slot, let ballot, let value):
       fields = 32
-      located = .accepted(slot, ballot, at(value, fields))
+      located.fact = .accepted(slot, ballot, at(value, fields))
     case .learned(let slot, let value):
       fields = 24
-      located = .learned(slot, at(value, fields))
+      located.fact = .learned(slot, at(value, fields))
     case .promised, .chosenUpTo, .snapshot: break
     }
     history.append(Written(record: located, sequence: writer.end.sequence, payload: payload))
@@ -115,6 +132,7 @@ struct JournalLife {
     for number in writer.drop(upTo: snapshot.slot) {
       precondition(files[0].number == number)
       files.removeFirst()
+      begun.removeAll { $0.number == number }
     }
   }
 
@@ -157,6 +175,8 @@ struct JournalLife {
   mutating func restart(_ disk: [(number: UInt64, bytes: [UInt8])], _ recovered: RecoveredJournal) {
     files = disk.map { File(number: $0.number, bytes: $0.bytes, durable: $0.bytes.count) }
     history.removeAll { $0.sequence > recovered.end.sequence }
+    // Segments that no cut leads to are void; the cut is in the last one that was found.
+    begun.removeAll { $0.number > recovered.end.mark.segment }
     acknowledged = history.count
     writer = JournalWriter(
       identity: Self.identity, after: recovered, segmentLengthMax: segmentLengthMax,
@@ -165,33 +185,55 @@ struct JournalLife {
   }
 
   /// What recovery must answer when `records` is the log: written without regard to `DurableState`'s own fold.
-  func model(_ records: ArraySlice<Written>) -> DurableState {
-    var promised = Ballot.zero
+  func model(_ records: ArraySlice<Written>, through segment: UInt64 = .max) -> DurableState {
+    var promised = JournalRecord(.promised(.zero), epoch: Epoch(0))
+    var highest = Ballot.zero
+    func promise(_ ballot: Ballot, _ epoch: Epoch) {
+      guard ballot > highest else { return }
+      highest = ballot
+      promised = JournalRecord(.promised(ballot), epoch: epoch)
+    }
     var chosenUpTo = snapshot.slot
     var entries: [Slot: DurableState.Entry] = [:]
     for written in records {
-      switch written.record {
-      case .promised(let ballot): promised = max(promised, ballot)
+      let epoch = written.record.epoch
+      switch written.record.fact {
+      case .promised(let ballot): promise(ballot, epoch)
       case .chosenUpTo(let slot): chosenUpTo = max(chosenUpTo, slot)
       case .snapshot: break
       case .accepted(let slot, let ballot, let value):
-        promised = max(promised, ballot)
+        promise(ballot, epoch)
         let wasLearned = entries[slot]?.isLearned ?? false
-        entries[slot] = .init(slot: slot, ballot: ballot, value: value, isLearned: wasLearned)
+        entries[slot] = .init(
+          slot: slot, epoch: epoch, ballot: ballot, value: value, isLearned: wasLearned)
       case .learned(let slot, let value):
-        entries[slot] = .init(slot: slot, ballot: .zero, value: value, isLearned: true)
+        entries[slot] = .init(
+          slot: slot, epoch: epoch, ballot: .zero, value: value, isLearned: true)
       }
     }
     var state = DurableState(snapshot: snapshot)
+    for span in configurations(through: segment) { state.begin(span) }
+    state.apply(promised)
     for slot in entries.keys.sorted() where slot > snapshot.slot {
       let entry = entries[slot]!
-      if entry.isLearned { state.apply(.learned(slot, entry.value)) }
+      if entry.isLearned {
+        state.apply(JournalRecord(.learned(slot, entry.value), epoch: entry.epoch))
+      }
       if !entry.isLearned || entry.ballot != .zero {
-        state.apply(.accepted(slot, entry.ballot, entry.value))
+        state.apply(JournalRecord(.accepted(slot, entry.ballot, entry.value), epoch: entry.epoch))
       }
     }
-    state.promised = promised
-    state.chosenUpTo = chosenUpTo
+    state.apply(JournalRecord(.chosenUpTo(chosenUpTo), epoch: Epoch(0)))
     return state
+  }
+
+  /// The configurations of the segments that exist, up to this one, each up to the beginning of the next.
+  func configurations(through segment: UInt64) -> [ConfigurationSpan] {
+    var spans: [ConfigurationSpan] = []
+    for begun in begun where begun.number <= segment {
+      if spans.last?.epoch != begun.configuration.epoch { spans.append(begun.configuration) }
+    }
+    for i in spans.indices.dropFirst() { spans[i - 1].lastSlot = spans[i].firstSlot.previous }
+    return spans
   }
 }

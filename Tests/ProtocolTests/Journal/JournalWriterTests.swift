@@ -6,9 +6,9 @@ import Testing
     var generator = Generator(seed: UInt64(kind))
     for _ in 0..<200 {
       var life = JournalLife(seed: 0)
-      let (record, payload) = generator.record(kind: kind)
-      if case .snapshot(let info) = record { life.snapshot = info }
-      life.append(record, payload)
+      let (fact, payload) = generator.fact(kind: kind)
+      if case .snapshot(let info) = fact { life.snapshot = info }
+      life.append(fact, payload)
       life.flush()
       let recovered = try life.recover(life.crashed(.nothing)).get()
       #expect(recovered.durable == life.model(life.history[...]))
@@ -40,21 +40,21 @@ import Testing
   }
 
   @Test func aFullSegmentSaysSo() {
-    var life = JournalLife(seed: 3, segmentLengthMax: 300)
+    var life = JournalLife(seed: 3, segmentLengthMax: 340)
     let value = Value(bytes: BytesRef(position: 0, length: 1000), count: 1, digest: 1)
     // An empty segment takes any record, or a long one would fit nowhere.
-    #expect(life.writer.hasRoom(for: .learned(Slot(1), value)))
+    #expect(life.writer.hasRoom(for: record(.learned(Slot(1), value))))
     life.append(.chosenUpTo(Slot(1)))
-    #expect(!life.writer.hasRoom(for: .learned(Slot(1), value)))
-    #expect(life.writer.hasRoom(for: .chosenUpTo(Slot(1))))
+    #expect(!life.writer.hasRoom(for: record(.learned(Slot(1), value))))
+    #expect(life.writer.hasRoom(for: record(.chosenUpTo(Slot(1)))))
     life.append(.chosenUpTo(Slot(1)))
     life.append(.chosenUpTo(Slot(1)))
     #expect(life.files.count == 1)
-    #expect(!life.writer.hasRoom(for: .chosenUpTo(Slot(1))))
+    #expect(!life.writer.hasRoom(for: record(.chosenUpTo(Slot(1)))))
     life.append(.chosenUpTo(Slot(1)))
     #expect(life.files.count == 2)
     let fresh = JournalWriter(identity: JournalLife.identity, after: .fresh)
-    #expect(!fresh.hasRoom(for: .chosenUpTo(Slot(1))))
+    #expect(!fresh.hasRoom(for: record(.chosenUpTo(Slot(1)))))
   }
 
   @Test func droppingKeepsThePromise() throws {
@@ -103,10 +103,12 @@ import Testing
     var places: [(Int, [UInt8])] = []
     var a = JournalWriter(identity: JournalLife.identity, after: .fresh)
     var b = a
-    _ = a.beginSegment(into: &copied)
-    _ = b.beginSegment(into: &fixed)
+    let span = ConfigurationSpan(epoch: Epoch(1))
+    _ = a.beginSegment(under: span, into: &copied)
+    _ = b.beginSegment(under: span, into: &fixed)
     for _ in 0..<200 {
-      let (record, payload) = generator.record(kind: generator.below(Generator.recordKinds))
+      let (fact, payload) = generator.fact(kind: generator.below(Generator.recordKinds))
+      let record = record(fact)
       a.append(record, payload: payload.span.bytes, into: &copied)
       places.append((b.appendGathered(record, payload: payload.span.bytes, into: &fixed), payload))
     }

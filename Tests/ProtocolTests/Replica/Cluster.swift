@@ -135,7 +135,7 @@ final class Cluster {
     let n = min(count, nodes[id]!.pending.count)
     for record in nodes[id]!.pending.prefix(n) {
       nodes[id]!.durable.apply(record)
-      if case .accepted(let slot, let ballot, _) = record {
+      if case .accepted(let slot, let ballot, _) = record.fact {
         nodes[id]!.durableVotes.insert(Vote(slot: slot, ballot: ballot))
       }
     }

@@ -16,13 +16,62 @@ import Testing
     }
   }
 
+  /// A replica that missed a reconfiguration must not vote in a configuration its journal knows to be over.
+  @Test func refusesAConfigurationThatIsOver() throws {
+    func start(_ own: ConfigurationSpan, _ recorded: [ConfigurationSpan]) throws -> Replica {
+      var durable = DurableState.empty
+      for span in recorded { durable.begin(span) }
+      return try Replica(
+        id: ReplicaID(1),
+        configuration: Configuration(
+          epoch: own.epoch, firstSlot: own.firstSlot, lastSlot: own.lastSlot,
+          voters: [Member(id: ReplicaID(1))]), options: Cluster.options(), durable: durable, seed: 1
+      )
+    }
+    let one = ConfigurationSpan(epoch: Epoch(1))
+    let two = ConfigurationSpan(epoch: Epoch(2), firstSlot: Slot(10))
+    for recorded in [[], [one], [one, two], [two]] {
+      #expect(try start(two, recorded).configuration.span == two)
+    }
+    #expect(throws: Replica.Invalid.configurationIsOver(one, recorded: two)) {
+      try start(one, [one, two])
+    }
+    let other = ConfigurationSpan(epoch: Epoch(2), firstSlot: Slot(11))
+    #expect(throws: Replica.Invalid.configurationIsOver(other, recorded: two)) {
+      try start(other, [two])
+    }
+  }
+
+  @Test func everyRecordCarriesTheEpoch() throws {
+    var replica = try Replica(
+      id: ReplicaID(1),
+      configuration: Configuration(epoch: Epoch(7), voters: [Member(id: ReplicaID(1))]),
+      options: Cluster.options(), seed: 1)
+    var records: [JournalRecord] = []
+    var now: UInt64 = 0
+    func step(_ event: Event) {
+      var effects = EffectBuffer()
+      now += 10_000
+      replica.step(event, now: at(now), into: &effects)
+      for case .persist(let record) in effects.all { records.append(record) }
+    }
+    step(.started)
+    step(.deadlineReached)
+    step(.persisted(upTo: position(1)))
+    step(.commandReceived(command(1)))
+    step(.deadlineReached)
+    #expect(records.contains { if case .promised = $0.fact { true } else { false } })
+    #expect(records.contains { if case .accepted = $0.fact { true } else { false } })
+    #expect(records.allSatisfy { $0.epoch == Epoch(7) })
+  }
+
   @Test func goesOnFromWhatIsDurable() throws {
     var durable = DurableState(snapshot: SnapshotInfo(slot: Slot(4), length: 9, digest: 1))
-    for record in [
-      JournalRecord.accepted(Slot(5), ballot(2, 2), value(5)),
+    for fact in [
+      JournalFact.accepted(Slot(5), ballot(2, 2), value(5)),
       .accepted(Slot(6), ballot(2, 2), value(6)), .chosenUpTo(Slot(5)), .learned(Slot(8), value(8)),
       .promised(ballot(7, 3)),
-    ] { durable.apply(record) }
+    ] { durable.apply(fact) }
     var replica = try Replica(
       id: ReplicaID(1), configuration: configuration(3), options: Cluster.options(),
       durable: durable, seed: 1)

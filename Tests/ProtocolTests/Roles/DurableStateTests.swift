@@ -5,7 +5,7 @@ import Testing
   typealias Entry = DurableState.Entry
 
   static func entry(_ slot: UInt64, _ b: Ballot, _ v: Value, learned: Bool = false) -> Entry {
-    Entry(slot: Slot(slot), ballot: b, value: v, isLearned: learned)
+    Entry(slot: Slot(slot), epoch: Epoch(1), ballot: b, value: v, isLearned: learned)
   }
 
   static func info(_ slot: UInt64) -> SnapshotInfo {
@@ -14,7 +14,7 @@ import Testing
 
   struct Fold: Sendable, CustomTestStringConvertible {
     var testDescription: String
-    var records: [JournalRecord]
+    var records: [JournalFact]
     var promised = Ballot.zero
     var chosen = 0 as UInt64
     var snapshot = 0 as UInt64
@@ -93,11 +93,47 @@ import Testing
 
   @Test(arguments: folds) func foldsRecords(_ fold: Fold) {
     var state = DurableState.empty
-    for record in fold.records { state.apply(record) }
+    for fact in fold.records { state.apply(fact) }
     #expect(state.promised == fold.promised)
     #expect(state.chosenUpTo == Slot(fold.chosen))
     #expect(state.snapshot.slot == Slot(fold.snapshot))
     #expect(state.entries == fold.entries)
+  }
+
+  /// A promise belongs to the configuration in which it was given first, a vote to the one in which it was cast last.
+  @Test func promisesAndVotesKnowTheirConfiguration() {
+    var state = DurableState.empty
+    #expect(state.promisedEpoch == Epoch(0) && state.configurations.isEmpty)
+    func apply(_ epoch: UInt64, _ fact: JournalFact) {
+      state.apply(JournalRecord(fact, epoch: Epoch(epoch)))
+    }
+    apply(1, .promised(ballot(3)))
+    apply(2, .promised(ballot(3)))
+    #expect(state.promisedEpoch == Epoch(1))
+    apply(2, .accepted(Slot(1), ballot(4), value(1)))
+    #expect(state.promisedEpoch == Epoch(2) && state.entries.map(\.epoch) == [Epoch(2)])
+    apply(3, .promised(ballot(2)))
+    #expect(state.promisedEpoch == Epoch(2))
+    apply(3, .accepted(Slot(1), ballot(5), value(1)))
+    apply(4, .learned(Slot(2), value(2)))
+    #expect(state.entries.map(\.epoch) == [Epoch(3), Epoch(4)])
+  }
+
+  @Test func eachConfigurationEndsWhereTheNextBegins() {
+    var state = DurableState.empty
+    let one = ConfigurationSpan(epoch: Epoch(1))
+    state.begin(one)
+    state.begin(one)
+    #expect(state.configurations == [one])
+    let ended = ConfigurationSpan(epoch: Epoch(1), lastSlot: Slot(20))
+    state.begin(ended)
+    #expect(state.configurations == [ended])
+    // Two epochs later, because this replica was not a member meanwhile.
+    let three = ConfigurationSpan(epoch: Epoch(3), firstSlot: Slot(40))
+    state.begin(three)
+    #expect(state.configurations == [ended, three])
+    state.begin(ConfigurationSpan(epoch: Epoch(4), firstSlot: Slot(50)))
+    #expect(state.configurations[1].lastSlot == Slot(49))
   }
 
   @Test func beginsFromTheSnapshotOfTheStore() {
@@ -118,14 +154,14 @@ import Testing
       for _ in 0..<30 {
         let slot = Slot(1 + random.next(below: 12))
         let n = random.next(below: 40)
-        let record: JournalRecord =
+        let fact: JournalFact =
           switch random.next(below: 3) {
           case 0: .learned(slot, value(n))
           case 1: .accepted(slot, ballot(1 + n), value(n))
           default: .chosenUpTo(slot)
           }
-        whole.apply(record)
-        tail.apply(record)
+        whole.apply(fact)
+        tail.apply(fact)
       }
       #expect(whole == tail)
       #expect(whole.entries.map(\.slot) == whole.entries.map(\.slot).sorted())

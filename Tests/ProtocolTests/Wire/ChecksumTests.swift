@@ -1,5 +1,6 @@
-import Protocol
 import Testing
+
+@testable import Protocol
 
 @Suite struct ChecksumTests {
   /// RFC 3720 appendix B.4, and the check value of the catalogue of parametrised CRC algorithms.
@@ -48,6 +49,10 @@ import Testing
           CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[begin..<end]))
         }
         #expect(crc == naive(bytes[begin..<end]))
+        let tabled = bytes.withUnsafeBytes {
+          CRC32C.tabled(UnsafeRawBufferPointer(rebasing: $0[begin..<end]))
+        }
+        #expect(tabled == crc)
       }
     }
   }

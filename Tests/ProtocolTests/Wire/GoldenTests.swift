@@ -58,7 +58,7 @@ import Testing
     ),
   ]
 
-  static let records: [(name: String, record: JournalRecord)] = [
+  static let records: [(name: String, fact: JournalFact)] = [
     ("promised", .promised(ballot)),
     ("accepted", .accepted(Slot(0x31), ballot, value)),
     ("accepted no-op", .accepted(Slot(0x31), ballot, .noop)),
@@ -66,6 +66,13 @@ import Testing
     ("chosenUpTo", .chosenUpTo(Slot(0x31))),
     ("snapshot", .snapshot(snapshot)),
   ]
+
+  static let configuration = ConfigurationSpan(
+    epoch: Epoch(0xE1E2), firstSlot: Slot(0xF1F2), lastSlot: Slot(0xF3F4_F5F6))
+
+  private static func record(_ fact: JournalFact) -> JournalRecord {
+    JournalRecord(fact, epoch: configuration.epoch)
+  }
 
   private func payload(_ bytes: BytesRef) -> [UInt8] { bytes.length == 0 ? [] : Self.payload }
 
@@ -103,18 +110,46 @@ import Testing
     #expect(hex(hello) == "0102000004030201")
   }
 
+  /// A request and a response, as in a frame to each side.
+  @Test func clientFrame() {
+    var message: [UInt8] = []
+    ClientMessage.encodeRequest(
+      command: operation(SessionID(0x51), 0x61, Self.payload).span.bytes, into: &message)
+    var out: [UInt8] = []
+    var writer = FrameWriter(kind: .client)
+    let cluster = ClusterID(0xC1C2_C3C4_C5C6_C7C8)
+    writer.begin(
+      .request(cluster: cluster, ring: RingID(0x1A), to: ReplicaID(0x2A)), into: &out)
+    writer.append(clientMessage: message.span.bytes, into: &out)
+    writer.finish(into: &out)
+    #expect(hex(out) == goldenRequestFrame)
+    message = []
+    ClientMessage.encodeReadResponse(
+      RequestID(session: SessionID(0x51), sequence: SequenceNumber(0x61)), appliedUpTo: Slot(0x31),
+      reply: Self.payload.span.bytes, into: &message)
+    out = []
+    writer.begin(
+      .response(cluster: cluster, ring: RingID(0x1A), from: ReplicaID(0x2A), Incarnation(0x4A)),
+      into: &out)
+    writer.append(clientMessage: message.span.bytes, into: &out)
+    writer.finish(into: &out)
+    #expect(hex(out) == goldenResponseFrame)
+  }
+
   /// One journal with every kind of record, cut where its parts end.
   @Test func journal() {
     var writer = JournalWriter(
       identity: JournalIdentity(
         cluster: ClusterID(0xC1C2_C3C4_C5C6_C7C8), ring: RingID(0x1A), replica: ReplicaID(0x2A),
         incarnation: Incarnation(0x4A)), after: .fresh)
+    let segment = Self.configuration
     var parts: [(name: String, hex: String)] = []
     var out: [UInt8] = []
-    _ = writer.beginSegment(into: &out)
+    _ = writer.beginSegment(under: segment, into: &out)
     _ = writer.flushed(writer.flush())
     parts.append(("header", hex(out)))
-    for (name, record) in Self.records {
+    for (name, fact) in Self.records {
+      let record = Self.record(fact)
       out = []
       writer.append(record, payload: payload(record.payload).span.bytes, into: &out)
       parts.append((name, hex(out)))
@@ -122,7 +157,7 @@ import Testing
     out = []
     writer.padToBlock(into: &out)
     // The zeroes behind it are all alike.
-    parts.append(("padding", hex(out[..<40])))
+    parts.append(("padding", hex(out[..<48])))
     for (name, bytes) in parts {
       let expected = goldenRecords.first { $0.name == name }?.hex
       #expect(bytes == expected, "\(name)")
@@ -136,13 +171,18 @@ import Testing
         cluster: ClusterID(0xC1), ring: RingID(0x1A), replica: ReplicaID(0x2A),
         incarnation: Incarnation(0x4A)), after: .fresh)
     var out: [UInt8] = []
-    _ = writer.beginSegment(into: &out)
-    for (_, record) in Self.records {
+    _ = writer.beginSegment(under: Self.configuration, into: &out)
+    for (_, fact) in Self.records {
+      let record = Self.record(fact)
       writer.append(record, payload: payload(record.payload).span.bytes, into: &out)
     }
     _ = writer.flushed(writer.flush())
     out = []
-    _ = writer.beginSegment(into: &out)
+    var next = Self.configuration
+    next.epoch = Epoch(0xE1E3)
+    next.firstSlot = Slot(0xF3F4_F5F7)
+    next.lastSlot = .last
+    _ = writer.beginSegment(under: next, into: &out)
     #expect(hex(out) == goldenSecondHeader)
   }
 }

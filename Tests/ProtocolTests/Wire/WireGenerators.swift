@@ -115,7 +115,7 @@ struct Generator {
 
   static let recordKinds = 5
 
-  mutating func record(kind: Int) -> (JournalRecord, [UInt8]) {
+  mutating func fact(kind: Int) -> (JournalFact, [UInt8]) {
     switch kind {
     case 0: return (.promised(ballot()), [])
     case 1:

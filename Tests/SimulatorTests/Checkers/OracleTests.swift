@@ -68,19 +68,20 @@ import Testing
     checker.durable(nodes[0], .promised(high))
     checker.durable(nodes[0], .accepted(Slot(1), high, value(1)))
     var whole = DurableState.empty
-    whole.apply(.accepted(Slot(1), high, value(1)))
+    whole.apply(JournalRecord(.accepted(Slot(1), high, value(1)), epoch: Epoch(1)))
     #expect(checker.recovered(nodes[0], whole) == nil)
 
     var withoutVote = DurableState.empty
-    withoutVote.apply(.promised(high))
+    withoutVote.apply(JournalRecord(.promised(high), epoch: Epoch(1)))
     #expect(checker.recovered(nodes[0], withoutVote) != nil)
     #expect(checker.recovered(nodes[0], .empty) != nil)
     // A slot that was learned, or that a snapshot covers, needs no vote.
     var learned = withoutVote
-    learned.apply(.learned(Slot(1), value(1)))
+    learned.apply(JournalRecord(.learned(Slot(1), value(1)), epoch: Epoch(1)))
     #expect(checker.recovered(nodes[0], learned) == nil)
     var covered = withoutVote
-    covered.apply(.snapshot(SnapshotInfo(slot: Slot(1), length: 1, digest: 1)))
+    covered.apply(
+      JournalRecord(.snapshot(SnapshotInfo(slot: Slot(1), length: 1, digest: 1)), epoch: Epoch(1)))
     #expect(checker.recovered(nodes[0], covered) == nil)
   }
 

@@ -86,7 +86,8 @@ import Testing
       describe(Effect.roleChanged(.leader, Self.ballot, leader: ReplicaID(1)))
         == "becomes leader at 2.1, leader r1")
     #expect(
-      describe(Effect.persist(.accepted(Slot(1), Self.ballot, .noop)))
+      describe(
+        Effect.persist(JournalRecord(.accepted(Slot(1), Self.ballot, .noop), epoch: Epoch(1))))
         == "persist accepted 2.1 slot 1 [no-op]")
     #expect(describe(Event.persisted(upTo: JournalPosition(4))) == "persisted up to 4")
     #expect(Self.named.describe(Event.commandReceived(Self.commands[1])) == "command s1/2 [c2]")

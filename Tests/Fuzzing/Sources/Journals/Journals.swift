@@ -36,10 +36,15 @@ public func fuzz(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
 }
 
 private func check(_ recovered: RecoveredJournal, _ segments: [(number: UInt64, bytes: [UInt8])]) {
+  let configurations = recovered.durable.configurations
+  for (before, after) in zip(configurations, configurations.dropFirst()) {
+    precondition(before.lastSlot < after.firstSlot, "two configurations govern one slot")
+  }
   var last = recovered.durable.snapshot.slot
   for entry in recovered.durable.entries {
     precondition(entry.slot > last, "entries out of order")
     last = entry.slot
+    precondition(configurations.contains { $0.epoch == entry.epoch }, "an entry of no epoch")
     let bytes = entry.value.bytes
     guard bytes.length > 0 else { continue }
     let segment = segments.first { $0.number == bytes.position >> 32 }
@@ -58,11 +63,14 @@ private func goOn(
   guard recovered.durable.promised.round < .max else { return }
   var writer = JournalWriter(identity: identity, after: recovered)
   var out: [UInt8] = []
-  let number = writer.beginSegment(into: &out)
+  let span = recovered.durable.configurations.last ?? ConfigurationSpan(epoch: Epoch(1))
+  let number = writer.beginSegment(under: span, into: &out)
   let promise = recovered.durable.promised.successor(for: ReplicaID(2))
-  writer.append(.promised(promise), payload: [UInt8]().span.bytes, into: &out)
+  let record = JournalRecord(.promised(promise), epoch: span.epoch)
+  writer.append(record, payload: [UInt8]().span.bytes, into: &out)
   var expected = recovered.durable
-  expected.apply(.promised(promise))
+  expected.begin(span)
+  expected.apply(record)
   let next = try? JournalRecovery.recover(
     segments + [(number, out)], identity: identity, snapshot: snapshot)
   precondition(next?.durable == expected, "the life after recovery is another")
@@ -83,28 +91,36 @@ private func repair(_ bytes: inout [UInt8], number: UInt64, _ before: UInt32, al
     CRC32C.checksum(Array(bytes[range]), seed: seed)
   }
   store(UInt32(0x4A4C_5352), 0)
-  store(UInt32(1), 4)
+  store(UInt32(2), 4)
   store(identity.cluster.rawValue, 8)
   store(identity.ring.rawValue, 16)
   store(identity.replica.rawValue, 20)
   store(identity.incarnation.rawValue, 24)
   store(number, 32)
-  if all { store(before, 68) }
-  store(crc(0..<124), 124)
+  if all {
+    store(before, 68)
+    // Few epochs and slots, so that segments agree now and then.
+    let epoch = UInt64(bytes[112] & 1)
+    store(epoch, 112)
+    store(epoch * 8, 120)
+    store(UInt64.max, 128)
+    store(UInt64(bytes[136]) & epoch, 136)
+  }
+  store(crc(0..<156), 156)
   var stamp = SIMD4<UInt64>(
     identity.cluster.rawValue,
     UInt64(identity.ring.rawValue) << 32 | UInt64(identity.replica.rawValue),
     UInt64(identity.incarnation.rawValue), number)
   let seed = withUnsafeBytes(of: &stamp) { CRC32C.checksum($0) }
-  var link = load(124)
+  var link = load(156)
   var sequence = UInt64(load(48)) | UInt64(load(52)) << 32
   var offset = SegmentHeader.length
-  while offset + 40 <= bytes.count {
+  while offset + 48 <= bytes.count {
     let type = 1 + bytes[offset + 3] % 6
     let fields = [0, 16, 32, 24, 8, 24][Int(type) - 1]
-    let limit = bytes.count - offset - 40
+    let limit = bytes.count - offset - 48
     guard limit >= fields else { break }
-    store(UInt32(0x0001_4A52) | UInt32(type) << 24, offset)
+    store(UInt32(0x0002_4A52) | UInt32(type) << 24, offset)
     var length = Int(load(offset + 4)) % 64
     if type == 2 || type > 4 { length = fields }
     length = max(length, fields)
@@ -116,12 +132,14 @@ private func repair(_ bytes: inout [UInt8], number: UInt64, _ before: UInt32, al
       store(sequence, offset + 16)
       store(identity.ring.rawValue, offset + 24)
       store(UInt32(bytes[offset + 32] & 1), offset + 32)
+      // Nearly always the segment's.
+      if bytes[offset + 40] & 15 != 0 { for i in 0..<8 { bytes[offset + 40 + i] = bytes[112 + i] } }
     }
-    let payload = offset + 40 + fields
-    store(type == 1 ? 0 : crc(payload..<offset + 40 + length), offset + 28)
+    let payload = offset + 48 + fields
+    store(type == 1 ? 0 : crc(payload..<offset + 48 + length), offset + 28)
     store(crc(offset + 12..<payload, crc(offset..<offset + 8, seed)), offset + 8)
     link = load(offset + 8)
-    offset += 40 + (length + 7) & ~7
+    offset += 48 + (length + 7) & ~7
   }
   return link
 }

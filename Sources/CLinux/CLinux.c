@@ -1,0 +1,25 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+int rsl_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+void rsl_name_thread(const char *name) {
+  char cut[16];
+  strncpy(cut, name, sizeof cut - 1);
+  cut[sizeof cut - 1] = 0;
+  pthread_setname_np(pthread_self(), cut);
+}
+
+int rsl_accept(int listener, void *address, unsigned *length) {
+  return accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int rsl_fallocate(int file, int64_t offset, int64_t length) {
+  return fallocate(file, 0, offset, length);
+}

@@ -1,0 +1,108 @@
+import Glibc
+public import Protocol
+
+/// A replica's directory: whose it is, and that one process at a time uses it.
+///
+/// `identity` names cluster, replica and incarnation; a process that is configured otherwise refuses to start, because
+/// votes of one replica under another's name break the cluster. `lock` is held while a process runs.
+public enum DataDirectory {
+  public enum Failure: Error, CustomStringConvertible {
+    case notFormatted(String)
+    case alreadyFormatted(String)
+    case notEmpty(String, name: String)
+    case foreign(String, found: String, expected: String)
+    case inUse(String)
+    case unreadable(String)
+    case system(SystemError)
+
+    public var description: String {
+      switch self {
+      case .notFormatted(let path):
+        "\(path) is not a replica's directory; make it one with `rsl format`"
+      case .alreadyFormatted(let path): "\(path) is a replica's directory already"
+      case .notEmpty(let path, let name):
+        "\(path) is not empty (it holds \(name)); choose a directory of its own"
+      case .foreign(let path, let found, let expected):
+        "\(path) belongs to \(found), but the configuration says \(expected)"
+      case .inUse(let path): "\(path) is in use by another process"
+      case .unreadable(let path): "\(path)/identity is damaged; restore it from a copy of this directory"
+      case .system(let error): "\(error)"
+      }
+    }
+  }
+
+  private static func text(_ cluster: ClusterID, _ replica: ReplicaID) -> String {
+    "rsl 1\ncluster \(String(cluster.rawValue, radix: 16))\nreplica \(replica.rawValue)\nincarnation 1\n"
+  }
+
+  /// Makes a directory one replica's, for ever. Refuses one that holds anything.
+  public static func format(
+    _ path: String, cluster: ClusterID, replica: ReplicaID
+  ) throws(Failure) {
+    do throws(SystemError) {
+      if mkdir(path, 0o700) != 0, errno != EEXIST { throw SystemError("mkdir", path) }
+    } catch {
+      throw .system(error)
+    }
+    let names: [String]
+    do throws(SystemError) { names = try DirectoryListing.names(path) } catch { throw .system(error) }
+    if names.contains("identity") { throw .alreadyFormatted(path) }
+    if let name = names.first { throw .notEmpty(path, name: name) }
+    do throws(SystemError) {
+      let temporary = path + "/identity.tmp"
+      let file = try check("open", temporary) {
+        Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+      }
+      defer { close(file) }
+      let text = Array(text(cluster, replica).utf8)
+      try SnapshotFile.write(text.span.bytes, to: file, at: 0, temporary)
+      try check("fsync", temporary) { fsync(file) }
+      try check("rename", temporary) { rename(temporary, path + "/identity") }
+      try DirectoryListing.flush(path)
+    } catch {
+      throw .system(error)
+    }
+  }
+
+  /// Checks whose directory it is and takes it for this process; the lock ends with the returned value.
+  static func open(
+    _ path: String, cluster: ClusterID, replica: ReplicaID
+  ) throws(Failure) -> Lock {
+    guard let found = read(path + "/identity") else {
+      if errno == ENOENT { throw .notFormatted(path) }
+      throw .system(SystemError("open", path + "/identity"))
+    }
+    let expected = text(cluster, replica)
+    guard found == expected else {
+      guard found.hasPrefix("rsl 1\ncluster ") else { throw .unreadable(path) }
+      throw .foreign(path, found: line(found), expected: line(expected))
+    }
+    let lock = Glibc.open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard lock >= 0 else { throw .system(SystemError("open", path + "/lock")) }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      Glibc.close(lock)
+      throw .inUse(path)
+    }
+    return Lock(descriptor: lock)
+  }
+
+  /// Held for as long as it lives.
+  final class Lock: Sendable {
+    private let descriptor: Int32
+    init(descriptor: Int32) { self.descriptor = descriptor }
+    deinit { close(descriptor) }
+  }
+
+  private static func line(_ text: String) -> String {
+    text.split(separator: "\n").dropFirst().joined(separator: ", ")
+  }
+
+  private static func read(_ path: String) -> String? {
+    let file = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return nil }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    let count = Glibc.read(file, &bytes, bytes.count)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+  }
+}

@@ -1,0 +1,171 @@
+import Glibc
+import Protocol
+
+/// The journal in files: one for each segment, written ahead of need, so that a flush changes no file's length.
+///
+/// Everything that was appended since the flush before is one write and one flush, made by a thread of its own while the
+/// loop goes on. A segment's file is made beforehand and full of zeroes; one that is no longer needed is made again by
+/// voiding its header. Nothing is ever flushed twice: a flush that failed ends the replica.
+final class FileJournal {
+  /// A flush ends on a multiple of this, in bytes: what a disk writes in one piece.
+  static let blockLength = 512
+
+  let directory: String
+  let options: NodeConfiguration.Journal
+  /// The configuration the replica is in: of every segment that is begun from now on.
+  var configuration: ConfigurationSpan
+  private var writer: JournalWriter
+  private let flusher: FlushThread
+  private let spares: SpareSegments
+  private(set) var descriptors: [(number: UInt64, descriptor: Int32)] = []
+
+  /// What is appended and not handed to the flusher.
+  private var staged: FlushJob
+  /// The job that comes back from the flusher is used again.
+  private var resting: FlushJob?
+  private var isFlushing = false
+  private var flush: JournalFlush?
+  /// The lowest position of the log buffer that is still to be written.
+  private var lowestInFlight: UInt64?
+  private(set) var flushes: UInt64 = 0
+  private(set) var bytesWritten: UInt64 = 0
+
+  /// - Parameter done: called by the flush thread when a flush has ended.
+  init(
+    directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
+    configuration: ConfigurationSpan, recovered: RecoveredJournal, worker: WorkerThread,
+    waker: WakeUp
+  ) throws(SystemError) {
+    self.directory = directory
+    self.options = options
+    self.configuration = configuration
+    writer = JournalWriter(
+      identity: identity, after: recovered, segmentLengthMax: options.segmentBytes,
+      blockLength: Self.blockLength)
+    flusher = try FlushThread(waker: waker, mode: options.flush)
+    spares = SpareSegments(
+      directory: directory, length: options.segmentBytes, mode: options.flush, worker: worker)
+    staged = FlushJob()
+    resting = FlushJob()
+    for segment in recovered.segments {
+      let descriptor = try SegmentFiles.open(
+        directory, segment.number, mode: options.flush)
+      // What could be read need not have been durable; from here on it counts as such.
+      try check("fsync", SegmentFiles.path(directory, segment.number)) { fsync(descriptor) }
+      descriptors.append((segment.number, descriptor))
+    }
+    try beginSegment()
+    // The first step of the replica comes after its journal exists.
+    staged.flushes = options.flush != .none
+    try staged.perform(nil)
+    recycle(staged)
+  }
+
+  deinit { for entry in descriptors { close(entry.descriptor) } }
+
+  var segmentCount: Int { writer.segments.count }
+  var hasStaged: Bool { !staged.isEmpty }
+  var isIdle: Bool { !isFlushing && staged.isEmpty }
+
+  /// The lowest position of the log buffer that the journal still has to write.
+  var lowestPosition: UInt64? {
+    switch (staged.lowestPosition, lowestInFlight) {
+    case (let a?, let b?): min(a, b)
+    case (let a, let b): a ?? b
+    }
+  }
+
+  func append(_ record: JournalRecord, _ log: LogBuffer) throws(SystemError) {
+    if !writer.hasRoom(for: record) { try beginSegment() }
+    let payload = record.payload
+    staged.append { bytes in
+      writer.appendGathered(record, payload: log.bytes(payload).bytes, into: &bytes.bytes)
+    } payload: { payload }
+  }
+
+  /// Hands everything that was appended to the flusher, unless it is busy: then the next flush takes it.
+  func submit(_ log: LogBuffer) {
+    guard !isFlushing, !staged.isEmpty else { return }
+    staged.append { bytes in
+      writer.padToBlock(into: &bytes.bytes)
+      return 0
+    } payload: { .empty }
+    flush = writer.flush()
+    lowestInFlight = staged.lowestPosition
+    bytesWritten += UInt64(staged.count)
+    isFlushing = true
+    flusher.run(staged, log.memory)
+    staged = resting ?? FlushJob()
+    staged.begin(descriptors[descriptors.count - 1].descriptor, at: Int(writer.end.mark.offset))
+    resting = nil
+  }
+
+  /// The position up to which everything is durable, when a flush has ended since the last call.
+  func completed() throws(SystemError) -> JournalPosition? {
+    guard isFlushing, let job = flusher.completed() else { return nil }
+    isFlushing = false
+    lowestInFlight = nil
+    if let failure = job.failure { throw failure }
+    flushes += 1
+    recycle(job)
+    return flush.map { writer.flushed($0) }
+  }
+
+  /// Deletes what is not needed when everything up to `slot` is in a durable snapshot.
+  func drop(upTo slot: Slot) {
+    for number in writer.drop(upTo: slot) {
+      guard let first = descriptors.first, first.number == number else { continue }
+      descriptors.removeFirst()
+      spares.retire(first.descriptor, SegmentFiles.path(directory, number))
+    }
+  }
+
+  private func recycle(_ job: FlushJob) {
+    job.removeAll()
+    if staged === job {
+      job.begin(descriptors[descriptors.count - 1].descriptor, at: Int(writer.end.mark.offset))
+    } else {
+      resting = job
+    }
+  }
+
+  private func beginSegment() throws(SystemError) {
+    let number = writer.nextSegment
+    let path = SegmentFiles.path(directory, number)
+    let descriptor = try spares.take(as: path)
+    descriptors.append((number, descriptor))
+    staged.begin(descriptor, at: 0)
+    staged.directory = directory
+    staged.append { bytes in
+      _ = writer.beginSegment(under: configuration, into: &bytes.bytes)
+      return 0
+    } payload: { .empty }
+  }
+}
+
+/// Names of segments' files.
+enum SegmentFiles {
+  static func path(_ directory: String, _ number: UInt64) -> String {
+    let digits = String(number)
+    return "\(directory)/journal-" + String(repeating: "0", count: max(0, 12 - digits.count))
+      + digits
+  }
+
+  /// The numbers of the segments in a directory, in order.
+  static func numbers(in directory: String) throws(SystemError) -> [UInt64] {
+    try DirectoryListing.names(directory).compactMap { name in
+      name.hasPrefix("journal-") ? UInt64(name.dropFirst("journal-".count)) : nil
+    }.sorted()
+  }
+
+  static func open(
+    _ directory: String, _ number: UInt64, mode: NodeConfiguration.FlushMode
+  ) throws(SystemError) -> Int32 {
+    let path = path(directory, number)
+    return try check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC | mode.openFlags) }
+  }
+}
+
+extension NodeConfiguration.FlushMode {
+  var openFlags: Int32 { self == .dsync ? O_DSYNC : 0 }
+}

@@ -1,0 +1,150 @@
+import CLinux
+import Glibc
+import Protocol
+
+/// What one flush writes: bytes for one file or, around a change of segments, for two.
+final class FlushJob {
+  private struct Part {
+    var descriptor: Int32
+    /// Where in the file.
+    var offset: Int
+    var bytes = GatheredBytes()
+  }
+
+  private var parts: [Part] = []
+  private var used = 0
+  /// Flushed as well, because a file was added to it.
+  var directory: String?
+  var flushes = true
+  var failure: SystemError?
+  private var vectors: [iovec] = []
+
+  var isEmpty: Bool { (0..<used).allSatisfy { parts[$0].bytes.isEmpty } }
+  var count: Int { (0..<used).reduce(0) { $0 + parts[$1].bytes.count } }
+  var lowestPosition: UInt64? { (0..<used).compactMap { parts[$0].bytes.lowestPosition }.min() }
+
+  func removeAll() {
+    for i in 0..<used { parts[i].bytes.removeAll() }
+    used = 0
+    directory = nil
+    failure = nil
+  }
+
+  /// What is appended from now on goes to this place.
+  func begin(_ descriptor: Int32, at offset: Int) {
+    if used > 0, parts[used - 1].bytes.isEmpty { used -= 1 }
+    if used == parts.count { parts.append(Part(descriptor: descriptor, offset: offset)) }
+    parts[used].descriptor = descriptor
+    parts[used].offset = offset
+    used += 1
+  }
+
+  /// Appends what `body` writes, and where it says, the payload.
+  func append(_ body: (inout GatheredBytes) -> Int, payload: () -> BytesRef) {
+    let place = body(&parts[used - 1].bytes)
+    parts[used - 1].bytes.insert(payload(), at: place)
+  }
+
+  /// Writes and flushes. `log` may be nil when no payload was appended.
+  func perform(_ log: LogBuffer.Memory?) throws(SystemError) {
+    for i in 0..<used where !parts[i].bytes.isEmpty {
+      try write(&parts[i], log)
+      guard flushes else { continue }
+      let descriptor = parts[i].descriptor
+      try check("fdatasync", "journal") { fdatasync(descriptor) }
+    }
+    if let directory, flushes { try DirectoryListing.flush(directory) }
+  }
+
+  private func write(_ part: inout Part, _ log: LogBuffer.Memory?) throws(SystemError) {
+    var failure: SystemError?
+    let (descriptor, offset) = (part.descriptor, part.offset)
+    part.bytes.gather(log, into: &vectors) { vectors in
+      var (first, offset) = (0, offset)
+      while first < vectors.count, failure == nil {
+        let count = Int32(min(vectors.count - first, 1_024))
+        let written = vectors.withUnsafeBufferPointer {
+          pwritev(descriptor, $0.baseAddress! + first, count, off_t(offset))
+        }
+        if written > 0 {
+          offset += written
+          first = vectors.advance(from: first, by: written)
+        } else if written == 0 || errno != EINTR {
+          failure = SystemError("pwritev", "journal", code: written == 0 ? ENOSPC : errno)
+        }
+      }
+    }
+    if let failure { throw failure }
+  }
+}
+
+/// The thread that flushes, so that the loop sends and receives meanwhile. One job at a time.
+final class FlushThread {
+  private let shared: Shared
+
+  private final class Shared: @unchecked Sendable {
+    // Every access to what follows holds the mutex; a job belongs to the thread between `run` and `completed`.
+    var mutex = pthread_mutex_t()
+    var condition = pthread_cond_t()
+    var waiting: (job: FlushJob, log: LogBuffer.Memory)?
+    var done: FlushJob?
+    var isClosed = false
+    let waker: WakeUp
+    let flushes: Bool
+
+    init(_ waker: WakeUp, flushes: Bool) {
+      self.waker = waker
+      self.flushes = flushes
+      pthread_mutex_init(&mutex, nil)
+      pthread_cond_init(&condition, nil)
+    }
+
+    func run() {
+      while let (job, log) = next() {
+        job.flushes = flushes
+        do throws(SystemError) { try job.perform(log) } catch { job.failure = error }
+        pthread_mutex_lock(&mutex)
+        done = job
+        pthread_mutex_unlock(&mutex)
+        waker.wake()
+      }
+    }
+
+    private func next() -> (FlushJob, LogBuffer.Memory)? {
+      pthread_mutex_lock(&mutex)
+      defer { pthread_mutex_unlock(&mutex) }
+      while waiting == nil && !isClosed { pthread_cond_wait(&condition, &mutex) }
+      defer { waiting = nil }
+      return waiting
+    }
+  }
+
+  init(waker: WakeUp, mode: NodeConfiguration.FlushMode) throws(SystemError) {
+    let shared = Shared(waker, flushes: mode == .fdatasync)
+    self.shared = shared
+    try startThread(name: "rsl-flush") { shared.run() }
+  }
+
+  deinit {
+    pthread_mutex_lock(&shared.mutex)
+    shared.isClosed = true
+    pthread_cond_signal(&shared.condition)
+    pthread_mutex_unlock(&shared.mutex)
+  }
+
+  func run(_ job: FlushJob, _ log: LogBuffer.Memory) {
+    pthread_mutex_lock(&shared.mutex)
+    precondition(shared.waiting == nil, "one flush at a time")
+    shared.waiting = (job, log)
+    pthread_cond_signal(&shared.condition)
+    pthread_mutex_unlock(&shared.mutex)
+  }
+
+  /// The job, when it has ended.
+  func completed() -> FlushJob? {
+    pthread_mutex_lock(&shared.mutex)
+    defer { pthread_mutex_unlock(&shared.mutex) }
+    defer { shared.done = nil }
+    return shared.done
+  }
+}

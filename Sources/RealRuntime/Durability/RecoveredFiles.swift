@@ -1,0 +1,67 @@
+import Glibc
+import Protocol
+
+/// Reads a replica's journal back from its files.
+enum RecoveredFiles {
+  /// A journal that cannot be trusted, or a log buffer that cannot hold it.
+  enum Failure: Error, CustomStringConvertible {
+    case damage(JournalDamage, directory: String)
+    case logBufferTooSmall(capacity: Int)
+
+    var description: String {
+      switch self {
+      case .damage(let damage, let directory):
+        "the journal in \(directory) is damaged: \(damage). Nothing was changed. Restore the folder from a copy of "
+          + "this very replica, or replace the replica by a new member"
+      case .logBufferTooSmall(let capacity):
+        "the journal's slots do not fit into the log buffer (\(capacity) bytes); raise log.bytes"
+      }
+    }
+  }
+
+  /// Folds the journal in `directory`, and puts the bytes of its values into the log buffer.
+  static func recover(
+    directory: String, identity: JournalIdentity, snapshot: SnapshotInfo, into log: LogBuffer
+  ) throws -> RecoveredJournal {
+    let numbers = try SegmentFiles.numbers(in: directory)
+    var mappings: [UnsafeRawBufferPointer] = []
+    defer {
+      for mapping in mappings where mapping.count > 0 {
+        munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress), mapping.count)
+      }
+    }
+    for number in numbers { mappings.append(try map(SegmentFiles.path(directory, number))) }
+    let segments = zip(numbers, mappings).map { JournalSegment(number: $0, bytes: $1) }
+    var isFull = false
+    let recovered: RecoveredJournal
+    do throws(JournalDamage) {
+      recovered = try JournalRecovery.recover(segments, identity: identity, snapshot: snapshot) { place in
+        let mapping = mappings[Int(place.segment - numbers[0])]
+        let bytes = UnsafeRawBufferPointer(
+          rebasing: mapping[Int(place.offset)..<Int(place.offset) + Int(place.length)])
+        guard let position = log.append(bytes) else {
+          isFull = true
+          return 0
+        }
+        return position
+      }
+    } catch {
+      throw Failure.damage(error, directory: directory)
+    }
+    if isFull { throw Failure.logBufferTooSmall(capacity: log.capacity) }
+    return recovered
+  }
+
+  private static func map(_ path: String) throws(SystemError) -> UnsafeRawBufferPointer {
+    let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
+    defer { close(file) }
+    var status = stat()
+    try check("fstat", path) { fstat(file, &status) }
+    let length = Int(status.st_size)
+    guard length > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+    guard let base = mmap(nil, length, PROT_READ, MAP_PRIVATE, file, 0), base != MAP_FAILED else {
+      throw SystemError("mmap", path)
+    }
+    return UnsafeRawBufferPointer(start: base, count: length)
+  }
+}

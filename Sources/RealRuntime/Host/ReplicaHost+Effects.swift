@@ -1,0 +1,109 @@
+import Protocol
+
+// The only place where effects are performed in a real process.
+extension ReplicaHost {
+  func perform(_ effect: Effect) {
+    switch effect {
+    case .persist(let record):
+      persist(record)
+    case .send(let to, let message):
+      send(message, to: to)
+    case .broadcast(let message):
+      for link in links where link.id != replica.id { send(message, on: link) }
+    case .apply(let slot, let value):
+      apply(slot, value)
+    case .serveRead(let request, let slot):
+      serve(request, slot)
+    case .reject(let request, let rejection):
+      reject(request, rejection)
+    case .setDeadline(let deadline):
+      self.deadline = deadline
+    case .takeSnapshot:
+      snapshots.take(application.snapshot())
+    case .sendSnapshotChunk(let to, let info, let offset, let lengthMax):
+      sendChunk(info, offset, lengthMax, to)
+    case .storeSnapshotChunk(let chunk, let isLast):
+      store(chunk, isLast: isLast)
+    case .restoreSnapshot(let info):
+      restore(info)
+    case .truncate(let slot):
+      journal.drop(upTo: slot)
+      // Frames of this turn may still point at what is released.
+      isReleaseDue = true
+    case .roleChanged(let role, let ballot, let leader):
+      roleChanged(role, ballot, leader)
+    }
+  }
+
+  // MARK: Journal and snapshots
+
+  private func persist(_ record: JournalRecord) {
+    if record.payload.length > 0, record.payload.position == incoming { isIncomingKept = true }
+    do throws(SystemError) {
+      try journal.append(record, log)
+      if case .snapshot(let info) = record.fact { try snapshots.adopt(info) }
+    } catch {
+      fail(.journal(error))
+    }
+  }
+
+  private func sendChunk(
+    _ info: SnapshotInfo, _ offset: UInt64, _ lengthMax: UInt32, _ to: ReplicaID
+  ) {
+    guard info == snapshots.current else { return }
+    message.removeAll(keepingCapacity: true)
+    do throws(SystemError) {
+      try snapshots.chunk(offset, lengthMax: Int(lengthMax), into: &message)
+    } catch {
+      return fail(.snapshot(error))
+    }
+    let chunk = SnapshotChunk(
+      snapshot: info, offset: offset,
+      bytes: BytesRef(position: 0, length: UInt32(message.count)))
+    guard let connection = link(of: to)?.open(configuration.limits) else { return }
+    message.withUnsafeBytes {
+      connection.append(.snapshotChunk(chunk), epoch: membership.epoch, payload: $0.bytes)
+    }
+    touch(connection)
+  }
+
+  private func store(_ chunk: SnapshotChunk, isLast: Bool) {
+    do throws(SystemError) {
+      try snapshots.store(chunk, log.bytes(chunk.bytes).bytes, isLast: isLast)
+    } catch {
+      fail(.snapshot(error))
+    }
+  }
+
+  private func restore(_ info: SnapshotInfo) {
+    do {
+      try snapshots.adopt(info)
+      try snapshots.restore(application)
+    } catch {
+      fail(.restore(info, "\(error)"))
+    }
+  }
+
+  // MARK: Application
+
+  private func apply(_ slot: Slot, _ value: Value) {
+    replies.removeAll()
+    do throws(CommandInvalid) {
+      try application.apply(slot, log.bytes(value.bytes).bytes, into: &replies)
+    } catch {
+      return fail(.batch(slot, error))
+    }
+    if ContractRecorder.isEnabled, let contract = application.contractViolation {
+      return fail(.contract(contract))
+    }
+    counters.commandsApplied &+= UInt64(replies.replies.count)
+    for i in replies.replies.indices { answer(replies.replies[i]) }
+  }
+
+  private func roleChanged(_ role: Role, _ ballot: Ballot, _ leader: ReplicaID?) {
+    logger.info(
+      "role", metadata: ["is": "\(role)", "ballot": "\(ballot)", "leader": "\(leader?.description ?? "-")"])
+    counters.roleChanges &+= 1
+    if role == .follower { sendClientsElsewhere(leader) }
+  }
+}

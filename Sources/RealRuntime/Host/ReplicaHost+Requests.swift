@@ -1,0 +1,102 @@
+public import Protocol
+
+/// What other threads ask of the loop, or tell it.
+enum HostRequest: Sendable {
+  case dialed(ReplicaID, Result<Int32, SystemError>)
+  case snapshot(SnapshotStore.Completion)
+  case status(@Sendable (HostStatus?) -> Void)
+  case transfer(to: ReplicaID?)
+  case stop
+}
+
+/// What a replica is doing, at one moment.
+public struct HostStatus: Hashable, Sendable {
+  public struct Peer: Hashable, Sendable {
+    public var id: ReplicaID
+    public var isConnected: Bool
+    public var droppedMessages: UInt64
+    public var unsentBytes: Int
+  }
+
+  public var replica: ReplicaID
+  public var role: Role
+  public var ballot: Ballot
+  public var leader: ReplicaID?
+  public var chosenUpTo: Slot
+  public var appliedUpTo: Slot
+  public var truncatedUpTo: Slot
+  public var snapshot: Slot
+  public var digest: UInt64
+  public var journalSegments: Int
+  public var journalFlushes: UInt64
+  public var journalBytesWritten: UInt64
+  public var logBytes: Int
+  public var connections: Int
+  public var clientPort: UInt16
+  public var peers: [Peer]
+  public var counters: HostCounters
+}
+
+extension ReplicaHost {
+  func takeMail() {
+    for request in mailbox.take() where failure == nil {
+      switch request {
+      case .dialed(let id, let result): dialed(id, result)
+      case .snapshot(.taken(let info)): step(.snapshotTaken(info))
+      case .snapshot(.stored(let info, let isValid)): step(.snapshotStored(info, isValid: isValid))
+      case .snapshot(.failed(let error)): fail(.snapshot(error))
+      case .status(let answer): answer(status)
+      case .transfer(let target): transfer(to: target)
+      case .stop: beginStopping()
+      }
+    }
+  }
+
+  var status: HostStatus {
+    HostStatus(
+      replica: replica.id, role: replica.role, ballot: replica.acceptor.promised,
+      leader: replica.leader, chosenUpTo: replica.window.chosenUpTo,
+      appliedUpTo: replica.window.appliedUpTo, truncatedUpTo: replica.window.truncatedUpTo,
+      snapshot: replica.snapshot.slot, digest: application.digest,
+      journalSegments: journal.segmentCount, journalFlushes: journal.flushes,
+      journalBytesWritten: journal.bytesWritten, logBytes: log.count,
+      connections: connectionCount,
+      clientPort: listeners.first { $0.kind == .client }.flatMap { Socket.localPort($0.descriptor) } ?? 0,
+      peers: links.filter { $0.id != replica.id }.map {
+        HostStatus.Peer(
+          id: $0.id, isConnected: $0.connection?.state == .open, droppedMessages: $0.dropped,
+          unsentBytes: $0.connection?.unsentCount ?? 0)
+      },
+      counters: counters)
+  }
+
+  /// Hands leadership over, to whom is wanted or to any peer that is connected.
+  private func transfer(to target: ReplicaID?) {
+    let target = target ?? links.first { $0.connection?.state == .open }?.id
+    if let target { step(.transferRequested(to: target)) }
+  }
+
+  // MARK: Stopping
+
+  var isStopped: Bool {
+    if case .flushing? = stopping { journal.isIdle } else { false }
+  }
+
+  private func beginStopping() {
+    guard stopping == nil else { return }
+    logger.info("stopping")
+    for listener in listeners { poller.remove(listener.descriptor) }
+    if replica.leads {
+      transfer(to: nil)
+      stopping = .handingOver(until: now + configuration.options.electionTimeout * 2)
+    } else {
+      stopping = .flushing
+    }
+  }
+
+  /// The leader is another one, or nobody wants to: what is left is to make durable what was written.
+  func continueStopping() {
+    guard case .handingOver(let until)? = stopping, !replica.leads || now >= until else { return }
+    stopping = .flushing
+  }
+}

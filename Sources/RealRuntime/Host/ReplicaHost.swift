@@ -1,0 +1,272 @@
+import Glibc
+import Logging
+public import Protocol
+
+/// Drives one replica with real sockets, real files and a real clock: event in, step, effects out, all on one thread.
+///
+/// A turn of the loop takes in everything that has arrived, steps the replica for each of it, and ends by sending what
+/// was said to each peer and client in one piece and handing the journal what is to be made durable. No lock is taken and
+/// no task spawned on the way; a command's bytes are copied once, from the socket's buffer into the log buffer.
+///
+/// Confined to the thread that calls `run`; other threads speak to it through its mailbox.
+final class ReplicaHost {
+  let configuration: NodeConfiguration
+  let membership: Configuration
+  let application: any ApplicationHosting
+  let logger: Logger
+  let poller: Poller
+  let mailbox: Mailbox<HostRequest>
+  let worker: WorkerThread
+  /// Looks names up and dials; never the thread that writes snapshots, which may be busy for long.
+  let dialer: WorkerThread
+  let log: LogBuffer
+  let snapshots: SnapshotStore
+  let journal: FileJournal
+  let identity: JournalIdentity
+  let screen: FrameScreen
+  let parser: FrameParser
+
+  var replica: Replica
+  var effects = EffectBuffer()
+  /// When the replica wants to be woken.
+  var deadline = Instant.never
+  /// The time of this turn; the replica's clock stands still while events are taken in, so that commands which arrived
+  /// together form one batch.
+  var now = Instant.zero
+
+  // Connections.
+  var connections: [Connection?] = []
+  var freeSlots: [Int] = []
+  var generation: UInt64 = 0
+  var connectionCount = 0
+  var clientCount = 0
+  var dirty: [Connection] = []
+  var listeners: [Listener] = []
+  /// By the voter's index; the own place stays empty.
+  var links: [PeerLink]
+  let scratch: UnsafeMutableRawBufferPointer
+  var vectors: [iovec] = []
+
+  // Clients.
+  var routes: [SessionID: SessionRoute] = [:]
+  var lastRoute: SessionRoute?
+  var reads: [RequestID: WaitingRead] = [:]
+  var replies = ReplyBuffer()
+  var message: [UInt8] = []
+
+  /// The command that is being taken in was rejected.
+  var isCommandRefused = false
+  /// The position of the message's payload that is being taken in, and whether a record points at it.
+  var incoming: UInt64?
+  var isIncomingKept = false
+  /// Positions below may be released at the end of the turn.
+  var isReleaseDue = false
+
+  var nextHousekeeping = Instant.zero
+  var counters = HostCounters()
+  var refusals = RefusalLog()
+  var stopping: Stopping?
+  var failure: HostFailure?
+
+  /// A socket that others connect to.
+  struct Listener {
+    var descriptor: Int32
+    var kind: Connection.Kind
+  }
+
+  /// A read that the replica has not answered yet.
+  struct WaitingRead {
+    var connection: Connection
+    var query: [UInt8]
+    var isLocal: Bool
+  }
+
+  enum Stopping {
+    /// Leading: another one is asked to, until then.
+    case handingOver(until: Instant)
+    /// Whatever is on its way to the journal is made durable.
+    case flushing
+  }
+
+  static let housekeepingInterval = TimeSpan.milliseconds(50)
+
+  /// Recovers the replica from its directory, opens its ports, and is ready to run.
+  init(
+    configuration: NodeConfiguration, application: any ApplicationHosting, logger: Logger,
+    seed: UInt64
+  ) throws {
+    self.configuration = configuration
+    self.application = application
+    self.logger = logger
+    let members = configuration.members.map { Member(id: $0.id) }
+    membership = try Configuration(voters: members)
+    links = membership.voters.map { PeerLink(id: $0.id) }
+    identity = JournalIdentity(
+      cluster: configuration.cluster, ring: RingID(0), replica: configuration.replica,
+      incarnation: Incarnation(1))
+    screen = FrameScreen(
+      cluster: identity.cluster, replica: identity.replica, incarnation: identity.incarnation)
+    parser = FrameParser(lengthMax: configuration.limits.frameBytes)
+    poller = try Poller()
+    let mailbox = Mailbox<HostRequest>(waker: poller.waker)
+    self.mailbox = mailbox
+    worker = try WorkerThread(name: "rsl-files")
+    dialer = try WorkerThread(name: "rsl-dial")
+    var capacity = 1 << 16
+    while capacity < configuration.logBytes { capacity *= 2 }
+    log = try LogBuffer(capacity: capacity)
+    scratch = .allocate(byteCount: configuration.limits.frameBytes + Self.receiveMax, alignment: 16)
+    snapshots = SnapshotStore(directory: configuration.dataDirectory, worker: worker) {
+      mailbox.post(.snapshot($0))
+    }
+    try snapshots.recover(into: application)
+    let recovered = try RecoveredFiles.recover(
+      directory: configuration.dataDirectory, identity: identity, snapshot: snapshots.current,
+      into: log)
+    replica = try Replica(
+      id: configuration.replica, configuration: membership,
+      options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
+      seed: seed)
+    // Behind the replica, which refuses a configuration that cannot follow what the journal holds.
+    journal = try FileJournal(
+      directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
+      configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker)
+    try listen()
+    let durable = recovered.durable
+    logger.info(
+      "recovered",
+      metadata: [
+        "promised": "\(durable.promised)", "snapshot": "\(durable.snapshot.slot)",
+        "slots": "\(durable.entries.count)", "tail": "\(recovered.tail)",
+      ])
+  }
+
+  /// The replica's options as this host needs them.
+  private static func options(
+    _ configuration: NodeConfiguration, logCapacity: Int
+  ) -> ReplicaOptions {
+    var options = configuration.options
+    // A batch closes when the turn that began it has taken everything in: the clock stands still for so long.
+    options.batchDelay = max(options.batchDelay, TimeSpan(nanoseconds: 1))
+    // What a snapshot in the making, the slots behind it and the window hold must fit beside what comes meanwhile.
+    options.snapshotBytes = min(options.snapshotBytes, UInt64(logCapacity / 4))
+    return options
+  }
+
+  deinit {
+    for connection in connections { if let connection { close(connection.descriptor) } }
+    for listener in listeners { close(listener.descriptor) }
+    scratch.deallocate()
+  }
+
+  // MARK: The loop
+
+  /// Runs until it is told to stop; throws when it cannot go on.
+  func run() throws(HostFailure) {
+    now = MonotonicClock.now()
+    step(.started)
+    endTurn()
+    while failure == nil, !isStopped {
+      do throws(SystemError) {
+        try poller.wait(until: min(deadline, nextHousekeeping)) { event in
+          if now == .zero { now = MonotonicClock.now() }
+          handle(event)
+        }
+      } catch {
+        fail(.system(error))
+      }
+      now = MonotonicClock.now()
+      if now >= deadline, failure == nil { step(.deadlineReached) }
+      if now >= nextHousekeeping { keepHouse() }
+      endTurn()
+    }
+    if let failure { throw failure }
+  }
+
+  private func handle(_ event: PollEvent) {
+    guard failure == nil else { return }
+    if event.token == Poller.wakeToken {
+      takeMail()
+      flushEnded()
+    } else if let listener = listener(event.token) {
+      accept(listener)
+    } else if let connection = connection(event.token) {
+      if connection.state == .connecting { return dialed(connection) }
+      if event.isWritable { flush(connection) }
+      if event.isReadable || event.isClosed { receive(connection) }
+    }
+  }
+
+  /// Takes in one event and performs everything that follows from it.
+  func step(_ event: Event) {
+    guard failure == nil else { return }
+    effects.removeAll()
+    replica.step(event, now: now, into: &effects)
+    if ContractRecorder.isEnabled, let contract = replica.contracts.violation {
+      return fail(.contract(contract))
+    }
+    for i in 0..<effects.count {
+      perform(effects[i])
+      if failure != nil { return }
+    }
+  }
+
+  /// Sends what this turn had to say, and hands the journal what is to be made durable.
+  private func endTurn() {
+    // Peers first: their flushes and the own one overlap then.
+    for connection in dirty where connection.kind == .peer { flush(connection) }
+    journal.submit(log)
+    for connection in dirty where connection.kind == .client { flush(connection) }
+    dirty.removeAll(keepingCapacity: true)
+    if isReleaseDue { release() }
+    counters.turns &+= 1
+    now = .zero
+  }
+
+  /// Gives back the log buffer's memory that neither the replica nor the journal asks for any more.
+  private func release() {
+    isReleaseDue = false
+    let lowest = replica.lowestPosition(end: log.end)
+    log.release(upTo: min(lowest, journal.lowestPosition ?? lowest))
+  }
+
+  private func flushEnded() {
+    do throws(SystemError) {
+      guard let position = try journal.completed() else { return }
+      step(.persisted(upTo: position))
+    } catch {
+      // Never tried again: what a failed flush left behind nobody knows (Rebello et al., ATC 2020).
+      fail(.journal(error))
+    }
+  }
+
+  func fail(_ failure: HostFailure) {
+    guard self.failure == nil else { return }
+    self.failure = failure
+    logger.critical("stopping", metadata: ["reason": "\(failure)"])
+  }
+}
+
+/// Why a host cannot go on.
+public enum HostFailure: Error, CustomStringConvertible {
+  /// A write or a flush of the journal failed; what is durable is known only after a restart.
+  case journal(SystemError)
+  case snapshot(SystemError)
+  case system(SystemError)
+  /// What was chosen is not what the log buffer holds.
+  case batch(Slot, CommandInvalid)
+  /// A snapshot that was verified cannot be restored.
+  case restore(SnapshotInfo, String)
+  case contract(Contract)
+
+  public var description: String {
+    switch self {
+    case .journal(let error): "the journal failed and is never written to again: \(error)"
+    case .snapshot(let error): "a snapshot could not be kept: \(error)"
+    case .system(let error): "\(error)"
+    case .batch(let slot, let error): "slot \(slot) holds bytes that are not its value: \(error)"
+    case .restore(let info, let reason): "snapshot \(info.slot) cannot be restored: \(reason)"
+    case .contract(let contract): "contract \(contract.id) does not hold: \(contract.sentence)"
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import Glibc
+public import Logging
+public import Protocol
+import Synchronization
+
+/// One replica in this process: a user's state machine, replicated.
+///
+///     let node = try ReplicaNode.start(configuration: configuration, machine: MyMachine())
+///     ...
+///     node.stop()
+///     try await node.ended()
+///
+/// The replica runs on a thread of its own from `start` until `stop`, or until it cannot go on; clients reach it through
+/// its client port (`RSLClient`). Shape of the embedding API: etcd's `embed`, openraft's `Raft`.
+public final class ReplicaNode: Sendable {
+  public let configuration: NodeConfiguration
+  private let mailbox: Mailbox<HostRequest>
+  private let end = Mutex(End())
+
+  private struct End {
+    var result: Result<Void, any Error>?
+    var waiting: [CheckedContinuation<Void, any Error>] = []
+  }
+
+  /// Recovers the replica from its directory, opens its ports and begins to run it.
+  ///
+  /// Throws what is wrong with the directory (`DataDirectory.Failure`), its journal, the options or the addresses.
+  public static func start(
+    configuration: NodeConfiguration, machine: some StateMachine & Sendable,
+    logger: Logger = Logger(label: "rsl")
+  ) throws -> ReplicaNode {
+    let lock = try DataDirectory.open(
+      configuration.dataDirectory, cluster: configuration.cluster, replica: configuration.replica)
+    let application = ApplicationBox(machine, limits: configuration.sessions)
+    let host = try ReplicaHost(
+      configuration: configuration, application: application, logger: logger,
+      seed: UInt64.random(in: 0...UInt64.max))
+    let node = ReplicaNode(configuration: configuration, mailbox: host.mailbox)
+    // Handed over: nothing on this side touches the host again.
+    nonisolated(unsafe) let confined = host
+    try startThread(name: "rsl-loop") {
+      let result = Result { try confined.run() }
+      withExtendedLifetime(lock) {}
+      for request in confined.mailbox.close() {
+        if case .status(let answer) = request { answer(nil) }
+      }
+      node.ended(result)
+    }
+    return node
+  }
+
+  private init(configuration: NodeConfiguration, mailbox: Mailbox<HostRequest>) {
+    self.configuration = configuration
+    self.mailbox = mailbox
+  }
+
+  /// Hands leadership over, makes durable what was written, and ends.
+  public func stop() { mailbox.post(.stop) }
+
+  /// Hands leadership to `target`, nil: to anybody; does nothing when this replica does not lead.
+  public func moveLeader(to target: ReplicaID? = nil) { mailbox.post(.transfer(to: target)) }
+
+  /// What the replica is doing now; nil when it has ended.
+  public func status() async -> HostStatus? {
+    await withCheckedContinuation { continuation in
+      let isTaken = mailbox.post(.status { continuation.resume(returning: $0) })
+      if !isTaken { continuation.resume(returning: nil) }
+    }
+  }
+
+  /// Waits until the replica has ended; throws why it could not go on.
+  public func ended() async throws {
+    try await withCheckedThrowingContinuation { continuation in
+      let result = end.withLock { end in
+        if end.result == nil { end.waiting.append(continuation) }
+        return end.result
+      }
+      if let result { continuation.resume(with: result) }
+    }
+  }
+
+  private func ended(_ result: Result<Void, any Error>) {
+    let waiting = end.withLock { end in
+      end.result = result
+      defer { end.waiting = [] }
+      return end.waiting
+    }
+    for continuation in waiting { continuation.resume(with: result) }
+  }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+
+@main
+struct Rsl: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rsl", abstract: "Runs and operates a replicated state machine.",
+    subcommands: [Serve.self, Format.self])
+
+  static func main() async {
+    signal(SIGPIPE, SIG_IGN)
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let failure as CommandFailure {
+      FileHandle.standardError.write(Data("rsl: \(failure.message)\n".utf8))
+      Foundation.exit(failure.code.rawValue)
+    } catch {
+      let code = exitCode(for: error)
+      let text = fullMessage(for: error)
+      if code.isSuccess {
+        print(text)
+        Foundation.exit(0)
+      }
+      FileHandle.standardError.write(Data("\(text)\n".utf8))
+      Foundation.exit(1)
+    }
+  }
+}
+
+/// A failure as its user sees it: one line and an exit code.
+struct CommandFailure: Error {
+  /// Exit codes of every command line of this project.
+  enum Code: Int32 {
+    case usage = 1
+    case safety = 2
+    case liveness = 3
+    case crash = 5
+  }
+
+  var code: Code
+  var message: String
+
+  init(_ code: Code, _ message: String) {
+    self.code = code
+    self.message = message
+  }
+}
+
+/// Calls a closure when the process is asked to end.
+final class StopSignals {
+  private let sources: [any DispatchSourceSignal]
+
+  init(_ stop: @escaping @Sendable () -> Void) {
+    sources = [SIGTERM, SIGINT].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler(handler: stop)
+      source.resume()
+      return source
+    }
+  }
+}

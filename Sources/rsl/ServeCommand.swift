@@ -1,0 +1,76 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Protocol
+import RealRuntime
+
+/// Which configuration a command works with.
+struct ConfigurationArguments: ParsableArguments {
+  @Option(name: .long, help: "The configuration's file, YAML or JSON; else RSL_CONFIG names it.")
+  var config: String?
+
+  @Argument(
+    parsing: .allUnrecognized,
+    help: ArgumentHelp(
+      "Any key of docs/configuration.md with its value, over file and environment.",
+      valueName: "--key value"))
+  var settings: [String] = []
+
+  func load() throws -> LoadedConfiguration {
+    do throws(ConfigurationError) {
+      return try NodeConfiguration.load(
+        file: config, environment: ProcessInfo.processInfo.environment, flags: settings)
+    } catch {
+      throw CommandFailure(.usage, "\(error)")
+    }
+  }
+}
+
+struct Serve: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Run one replica until it is stopped.",
+    discussion: "SIGTERM and SIGINT hand leadership over, make durable what was written, and end.")
+
+  @OptionGroup var arguments: ConfigurationArguments
+
+  func run() async throws {
+    let loaded = try arguments.load()
+    let configuration = loaded.configuration
+    var logger = Logger(label: "rsl") { StreamLogHandler.standardError(label: $0) }
+    logger.logLevel = configuration.logging.level
+    logger[metadataKey: "replica"] = "\(configuration.replica)"
+    for warning in loaded.warnings { logger.warning("\(warning)") }
+    let node: ReplicaNode
+    do {
+      node = try ReplicaNode.start(
+        configuration: configuration, machine: ByteStore(), logger: logger)
+    } catch {
+      throw CommandFailure(.usage, "\(error)")
+    }
+    let signals = StopSignals { node.stop() }
+    defer { withExtendedLifetime(signals) {} }
+    do {
+      try await node.ended()
+    } catch {
+      throw CommandFailure(.crash, "\(error)")
+    }
+  }
+}
+
+struct Format: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make a replica's data directory, once, before its first start.")
+
+  @OptionGroup var arguments: ConfigurationArguments
+
+  func run() throws {
+    let configuration = try arguments.load().configuration
+    do {
+      try DataDirectory.format(
+        configuration.dataDirectory, cluster: configuration.cluster,
+        replica: configuration.replica)
+    } catch {
+      throw CommandFailure(.usage, "\(error)")
+    }
+  }
+}

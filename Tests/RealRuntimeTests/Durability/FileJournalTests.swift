@@ -1,0 +1,183 @@
+import Foundation
+import Protocol
+import Testing
+
+@testable import RealRuntime
+
+/// A journal on real files, driven as the loop drives it.
+final class JournalRig {
+  let directory = TemporaryDirectory("journal")
+  let log: LogBuffer
+  let poller: Poller
+  let worker: WorkerThread
+  var journal: FileJournal
+  let identity = JournalIdentity(
+    cluster: ClusterID(9), ring: RingID(0), replica: ReplicaID(1), incarnation: Incarnation(1))
+  let options: NodeConfiguration.Journal
+  static let span = ConfigurationSpan(epoch: Epoch(1), firstSlot: Slot(1), lastSlot: .last)
+
+  init(segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync) throws {
+    log = try LogBuffer(capacity: 1 << 20)
+    poller = try Poller()
+    worker = try WorkerThread(name: "test-files")
+    var options = NodeConfiguration.Journal()
+    options.segmentBytes = segmentBytes
+    options.flush = flush
+    self.options = options
+    journal = try FileJournal(
+      directory: directory.path, options: options, identity: identity,
+      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker)
+  }
+
+  /// The value of one command with these bytes.
+  func value(_ payload: [UInt8], sequence: UInt64) throws -> Value {
+    var bytes: [UInt8] = []
+    Command.encode(
+      session: SessionID(1 << 16), sequence: SequenceNumber(sequence),
+      acknowledgedUpTo: SequenceNumber(0), payload: payload.span.bytes, into: &bytes)
+    let position = try #require(bytes.withUnsafeBytes { log.append($0) })
+    return try Value(of: bytes.span.bytes, position: position)
+  }
+
+  func accept(_ slot: UInt64, _ payload: [UInt8]) throws {
+    let value = try value(payload, sequence: slot)
+    try journal.append(
+      JournalRecord(
+        .accepted(Slot(slot), Ballot(round: 1, proposer: ReplicaID(1)), value), epoch: Epoch(1)),
+      log)
+  }
+
+  /// Hands over what was appended, and waits until it is durable.
+  func flush() throws -> JournalPosition {
+    journal.submit(log)
+    while true {
+      if let position = try journal.completed() { return position }
+      try poller.wait(until: .never) { _ in }
+    }
+  }
+
+  func recover(into log: LogBuffer) throws -> RecoveredJournal {
+    try RecoveredFiles.recover(
+      directory: directory.path, identity: identity, snapshot: .none, into: log)
+  }
+}
+
+@Suite struct FileJournalTests {
+  @Test(arguments: [NodeConfiguration.FlushMode.fdatasync, .dsync, .none])
+  func whatWasFlushedIsRecovered(_ mode: NodeConfiguration.FlushMode) throws {
+    let rig = try JournalRig(flush: mode)
+    for slot in 1...50 as ClosedRange<UInt64> {
+      try rig.accept(slot, [UInt8](repeating: UInt8(slot), count: Int(slot) * 7))
+      if slot % 5 == 0 { #expect(try rig.flush() == JournalPosition(slot)) }
+    }
+    let log = try LogBuffer(capacity: 1 << 20)
+    let recovered = try rig.recover(into: log)
+    #expect(recovered.durable.entries.map(\.slot.rawValue) == Array(1...50))
+    for entry in recovered.durable.entries {
+      try entry.value.verify(log.bytes(entry.value.bytes).bytes)
+    }
+    #expect(recovered.durable.promised == Ballot(round: 1, proposer: ReplicaID(1)))
+  }
+
+  @Test func segmentsFollowOneAnotherAndAreRecycled() throws {
+    let rig = try JournalRig()
+    var slot: UInt64 = 0
+    // Each segment holds about eight of these.
+    func fill(_ count: Int) throws {
+      for _ in 0..<count {
+        slot += 1
+        try rig.accept(slot, [UInt8](repeating: 1, count: 7_000))
+        _ = try rig.flush()
+        rig.log.release(upTo: rig.log.end)
+      }
+    }
+    try fill(40)
+    let segments = rig.journal.segmentCount
+    #expect(segments >= 4)
+    #expect(try rig.recover(into: LogBuffer(capacity: 1 << 20)).durable.entries.count == 40)
+    try rig.journal.append(
+      JournalRecord(
+        .snapshot(SnapshotInfo(slot: Slot(30), length: 1, digest: 1)), epoch: Epoch(1)), rig.log)
+    _ = try rig.flush()
+    rig.journal.drop(upTo: Slot(30))
+    #expect(rig.journal.segmentCount < segments)
+    // What is voided and used again never comes back to life.
+    try fill(30)
+    let recovered = try RecoveredFiles.recover(
+      directory: rig.directory.path, identity: rig.identity,
+      snapshot: SnapshotInfo(slot: Slot(30), length: 1, digest: 1),
+      into: LogBuffer(capacity: 1 << 20))
+    #expect(recovered.durable.entries.map(\.slot.rawValue) == Array(31...70))
+  }
+
+  @Test func aSecondLifeGoesOnBehindTheFirst() throws {
+    let rig = try JournalRig()
+    for slot in 1...10 as ClosedRange<UInt64> { try rig.accept(slot, [1, 2, 3]) }
+    _ = try rig.flush()
+    let recovered = try rig.recover(into: LogBuffer(capacity: 1 << 20))
+    rig.journal = try FileJournal(
+      directory: rig.directory.path, options: rig.options, identity: rig.identity,
+      configuration: JournalRig.span, recovered: recovered, worker: rig.worker, waker: rig.poller.waker)
+    for slot in 11...20 as ClosedRange<UInt64> { try rig.accept(slot, [4, 5]) }
+    _ = try rig.flush()
+    let again = try rig.recover(into: LogBuffer(capacity: 1 << 20))
+    #expect(again.durable.entries.map(\.slot.rawValue) == Array(1...20))
+  }
+
+  @Test func whatIsOnItsWayKeepsItsBytes() throws {
+    let rig = try JournalRig()
+    #expect(rig.journal.lowestPosition == nil)
+    try rig.accept(1, [1])
+    let lowest = try #require(rig.journal.lowestPosition)
+    #expect(lowest == 0)
+    rig.journal.submit(rig.log)
+    try rig.accept(2, [2])
+    #expect(rig.journal.lowestPosition == 0, "in flight or staged")
+    _ = try rig.flush()
+    _ = try rig.flush()
+    #expect(rig.journal.lowestPosition == nil)
+  }
+
+  @Test func aFailedWriteIsReportedAndNotTriedAgain() throws {
+    let rig = try JournalRig()
+    try rig.accept(1, [1])
+    // A descriptor that cannot be written in place of the segment's.
+    let broken = open("/dev/null", O_RDONLY)
+    dup2(broken, try #require(rig.journal.descriptors.last).descriptor)
+    close(broken)
+    rig.journal.submit(rig.log)
+    #expect(throws: SystemError.self) {
+      while try rig.journal.completed() == nil { try rig.poller.wait(until: .never) { _ in } }
+    }
+  }
+
+  @Test func aDirectoryIsOneReplicas() throws {
+    let directory = TemporaryDirectory()
+    try DataDirectory.format(directory.path, cluster: ClusterID(1), replica: ReplicaID(2))
+    #expect(throws: DataDirectory.Failure.self) {
+      try DataDirectory.format(directory.path, cluster: ClusterID(1), replica: ReplicaID(2))
+    }
+    do {
+      _ = try DataDirectory.open(directory.path, cluster: ClusterID(1), replica: ReplicaID(3))
+      Issue.record("a foreign directory was opened")
+    } catch {
+      #expect("\(error)".contains("belongs to cluster 1, replica 2"), "\(error)")
+    }
+    let lock = try DataDirectory.open(directory.path, cluster: ClusterID(1), replica: ReplicaID(2))
+    do {
+      _ = try DataDirectory.open(directory.path, cluster: ClusterID(1), replica: ReplicaID(2))
+      Issue.record("two processes at once")
+    } catch {
+      #expect("\(error)".contains("in use"))
+    }
+    withExtendedLifetime(lock) {}
+    let other = TemporaryDirectory()
+    #expect(throws: DataDirectory.Failure.self) {
+      _ = try DataDirectory.open(other.path, cluster: ClusterID(1), replica: ReplicaID(2))
+    }
+    try "x".write(toFile: other.path + "/x", atomically: true, encoding: .utf8)
+    #expect(throws: DataDirectory.Failure.self) {
+      try DataDirectory.format(other.path, cluster: ClusterID(1), replica: ReplicaID(2))
+    }
+  }
+}

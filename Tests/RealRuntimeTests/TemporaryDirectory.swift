@@ -1,0 +1,18 @@
+import Foundation
+
+/// A directory that goes with its owner.
+final class TemporaryDirectory: Sendable {
+  let path: String
+
+  init(_ name: String = #function) {
+    let safe = name.filter { $0.isLetter || $0.isNumber }
+    path = NSTemporaryDirectory() + "rsl-\(safe)-\(UUID().uuidString.prefix(8))"
+    try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  var names: [String] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted()
+  }
+}
