@@ -99,6 +99,7 @@ extension ReplicaHost {
       refusals.note("\(error)", now: now, logger)
       return nil
     }
+    connection.isWatchingWrites = state == .connecting
     connections[slot] = connection
     connectionCount += 1
     if kind == .client { clientCount += 1 }

@@ -176,7 +176,11 @@ final class ReplicaHost {
         fail(.system(error))
       }
       now = MonotonicClock.now()
-      if now >= deadline, failure == nil { step(.deadlineReached) }
+      if now >= deadline {
+        // It comes once; the step asks for the next one.
+        deadline = .never
+        step(.deadlineReached)
+      }
       if now >= nextHousekeeping { keepHouse() }
       endTurn()
     }
