@@ -25,7 +25,8 @@ public enum DataDirectory {
       case .foreign(let path, let found, let expected):
         "\(path) belongs to \(found), but the configuration says \(expected)"
       case .inUse(let path): "\(path) is in use by another process"
-      case .unreadable(let path): "\(path)/identity is damaged; restore it from a copy of this directory"
+      case .unreadable(let path):
+        "\(path)/identity is damaged; restore it from a copy of this directory"
       case .system(let error): "\(error)"
       }
     }
@@ -45,7 +46,9 @@ public enum DataDirectory {
       throw .system(error)
     }
     let names: [String]
-    do throws(SystemError) { names = try DirectoryListing.names(path) } catch { throw .system(error) }
+    do throws(SystemError) { names = try DirectoryListing.names(path) } catch {
+      throw .system(error)
+    }
     if names.contains("identity") { throw .alreadyFormatted(path) }
     if let name = names.first { throw .notEmpty(path, name: name) }
     do throws(SystemError) {

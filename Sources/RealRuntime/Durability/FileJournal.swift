@@ -80,7 +80,9 @@ final class FileJournal {
     let payload = record.payload
     staged.append { bytes in
       writer.appendGathered(record, payload: log.bytes(payload).bytes, into: &bytes.bytes)
-    } payload: { payload }
+    } payload: {
+      payload
+    }
   }
 
   /// Hands everything that was appended to the flusher, unless it is busy: then the next flush takes it.
@@ -89,7 +91,9 @@ final class FileJournal {
     staged.append { bytes in
       writer.padToBlock(into: &bytes.bytes)
       return 0
-    } payload: { .empty }
+    } payload: {
+      .empty
+    }
     flush = writer.flush()
     lowestInFlight = staged.lowestPosition
     bytesWritten += UInt64(staged.count)
@@ -139,7 +143,9 @@ final class FileJournal {
     staged.append { bytes in
       _ = writer.beginSegment(under: configuration, into: &bytes.bytes)
       return 0
-    } payload: { .empty }
+    } payload: {
+      .empty
+    }
   }
 }
 

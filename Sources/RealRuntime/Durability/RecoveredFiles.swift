@@ -35,7 +35,8 @@ enum RecoveredFiles {
     var isFull = false
     let recovered: RecoveredJournal
     do throws(JournalDamage) {
-      recovered = try JournalRecovery.recover(segments, identity: identity, snapshot: snapshot) { place in
+      recovered = try JournalRecovery.recover(segments, identity: identity, snapshot: snapshot) {
+        place in
         let mapping = mappings[Int(place.segment - numbers[0])]
         let bytes = UnsafeRawBufferPointer(
           rebasing: mapping[Int(place.offset)..<Int(place.offset) + Int(place.length)])

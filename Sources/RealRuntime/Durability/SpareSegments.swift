@@ -38,7 +38,9 @@ final class SpareSegments: Sendable {
       try check("rename", name) { rename(path, name) }
     } else {
       // Its length is reserved at least.
-      let file = try check("open", name) { open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600) }
+      let file = try check("open", name) {
+        open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+      }
       defer { close(file) }
       try check("fallocate", name) { rsl_fallocate(file, 0, Int64(length)) }
       try check("fsync", name) { fsync(file) }

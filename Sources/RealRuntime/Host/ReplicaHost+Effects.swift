@@ -102,7 +102,8 @@ extension ReplicaHost {
 
   private func roleChanged(_ role: Role, _ ballot: Ballot, _ leader: ReplicaID?) {
     logger.info(
-      "role", metadata: ["is": "\(role)", "ballot": "\(ballot)", "leader": "\(leader?.description ?? "-")"])
+      "role",
+      metadata: ["is": "\(role)", "ballot": "\(ballot)", "leader": "\(leader?.description ?? "-")"])
     counters.roleChanges &+= 1
     if role == .follower { sendClientsElsewhere(leader) }
   }

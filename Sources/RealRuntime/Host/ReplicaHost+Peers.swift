@@ -51,13 +51,15 @@ extension ReplicaHost {
 
   func dialPeers() {
     for link in links where link.id > replica.id && link.connection == nil && !link.isDialing {
-      guard now >= link.dialAt, let address = configuration.members.first(where: { $0.id == link.id })
+      guard now >= link.dialAt,
+        let address = configuration.members.first(where: { $0.id == link.id })
       else { continue }
       link.isDialing = true
       let (id, mailbox) = (link.id, mailbox)
       dialer.run {
         do throws(SystemError) {
-          mailbox.post(.dialed(id, .success(try Socket.connect(host: address.host, port: address.peerPort))))
+          mailbox.post(
+            .dialed(id, .success(try Socket.connect(host: address.host, port: address.peerPort))))
         } catch {
           mailbox.post(.dialed(id, .failure(error)))
         }
@@ -160,7 +162,9 @@ extension ReplicaHost {
 
   func checkVersion(_ body: Range<Int>, _ bytes: RawSpan) throws(Refusal) {
     let hello: Hello
-    do throws(DecodeError) { hello = try Hello(body: body, of: bytes) } catch { throw .decode(error) }
+    do throws(DecodeError) { hello = try Hello(body: body, of: bytes) } catch {
+      throw .decode(error)
+    }
     guard hello.oldestVersion <= FrameHeader.version, hello.newestVersion >= FrameHeader.version
     else { throw .version(hello) }
   }

@@ -61,7 +61,8 @@ extension ReplicaHost {
       journalSegments: journal.segmentCount, journalFlushes: journal.flushes,
       journalBytesWritten: journal.bytesWritten, logBytes: log.count,
       connections: connectionCount,
-      clientPort: listeners.first { $0.kind == .client }.flatMap { Socket.localPort($0.descriptor) } ?? 0,
+      clientPort: listeners.first { $0.kind == .client }.flatMap { Socket.localPort($0.descriptor) }
+        ?? 0,
       peers: links.filter { $0.id != replica.id }.map {
         HostStatus.Peer(
           id: $0.id, isConnected: $0.connection?.state == .open, droppedMessages: $0.dropped,

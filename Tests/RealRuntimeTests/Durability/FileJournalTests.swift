@@ -117,7 +117,8 @@ final class JournalRig {
     let recovered = try rig.recover(into: LogBuffer(capacity: 1 << 20))
     rig.journal = try FileJournal(
       directory: rig.directory.path, options: rig.options, identity: rig.identity,
-      configuration: JournalRig.span, recovered: recovered, worker: rig.worker, waker: rig.poller.waker)
+      configuration: JournalRig.span, recovered: recovered, worker: rig.worker,
+      waker: rig.poller.waker)
     for slot in 11...20 as ClosedRange<UInt64> { try rig.accept(slot, [4, 5]) }
     _ = try rig.flush()
     let again = try rig.recover(into: LogBuffer(capacity: 1 << 20))

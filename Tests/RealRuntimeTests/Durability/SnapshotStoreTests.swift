@@ -90,7 +90,8 @@ final class StoreRig {
     var newer = try Data(contentsOf: URL(fileURLWithPath: path))
     newer[newer.count / 2] ^= 1
     try newer.write(to: URL(fileURLWithPath: path))
-    try "half".write(toFile: rig.directory.path + "/snapshot-new.tmp", atomically: true, encoding: .utf8)
+    try "half".write(
+      toFile: rig.directory.path + "/snapshot-new.tmp", atomically: true, encoding: .utf8)
     rig.reopen()
     try rig.store.recover(into: ApplicationBox(ByteStore(), limits: .init()))
     #expect(rig.store.current == older)
