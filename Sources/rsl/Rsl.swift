@@ -1,12 +1,20 @@
 import ArgumentParser
 import Dispatch
 import Foundation
+import RealRuntime
 
 @main
 struct Rsl: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rsl", abstract: "Runs and operates a replicated state machine.",
-    subcommands: [Serve.self, Format.self])
+    discussion: """
+      Exit status: 0 fine, 1 bad argument, file or environment, 2 safety violated, 3 no progress, 5 crash.
+      """,
+    version: RealRuntimeVersion.text,
+    subcommands: [
+      Serve.self, Format.self, Config.self, DevCACommand.self, Status.self, Top.self, Leader.self,
+      Snapshot.self,
+    ])
 
   static func main() async {
     signal(SIGPIPE, SIG_IGN)

@@ -3,6 +3,7 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
 internal import NIOSSL
+internal import NIOTLS
 public import Protocol
 
 /// Asks an admin endpoint: one connection, one request, one deadline.
@@ -27,17 +28,13 @@ public struct AdminClient: Sendable {
   static let bodyBytesMax = 16 << 20
 
   public var endpoint: SocketEndpoint
+  /// With credentials it speaks TLS, and the endpoint must show a certificate of a member of the same cluster.
   public var credentials: TLSCredentials?
-  /// Whose certificate the endpoint must show, when there are credentials.
-  public var member: PeerIdentity?
   public var deadline = TimeSpan.seconds(10)
 
-  public init(
-    endpoint: SocketEndpoint, credentials: TLSCredentials? = nil, member: PeerIdentity? = nil
-  ) {
+  public init(endpoint: SocketEndpoint, credentials: TLSCredentials? = nil) {
     self.endpoint = endpoint
     self.credentials = credentials
-    self.member = member
   }
 
   public func status() async throws(Failure) -> NodeStatus {
@@ -93,7 +90,7 @@ public struct AdminClient: Sendable {
     let request = HTTPRequestHead(
       version: .http1_1, method: method, uri: uri,
       headers: ["Host": endpoint.description, "Connection": "close", "Content-Length": "0"])
-    let (credentials, member) = (credentials, member)
+    let credentials = credentials
     let span = TimeAmount.nanoseconds(Int64(deadline.nanoseconds))
     let bootstrap = ClientBootstrap(group: loop).connectTimeout(span).channelInitializer {
       channel in
@@ -101,11 +98,11 @@ public struct AdminClient: Sendable {
         let pipeline = channel.pipeline.syncOperations
         if let credentials {
           try pipeline.addHandler(
-            NIOSSLClientHandler(
-              context: credentials.contexts.client, serverHostname: member?.dnsName))
+            NIOSSLClientHandler(context: credentials.contexts.caller, serverHostname: nil))
         }
         try pipeline.addHTTPClientHandlers()
-        try pipeline.addHandler(AdminAnswerHandler(answer))
+        try pipeline.addHandler(
+          AdminAnswerHandler(request, answer, cluster: credentials?.identity.cluster))
       }
     }
     do {
@@ -120,8 +117,6 @@ public struct AdminClient: Sendable {
       let alarm = channel.eventLoop.scheduleTask(in: span) {
         answer.fail(ChannelError.connectTimeout(span))
       }
-      channel.write(HTTPClientRequestPart.head(request), promise: nil)
-      channel.writeAndFlush(HTTPClientRequestPart.end(nil)).cascadeFailure(to: answer)
       defer {
         alarm.cancel()
         channel.close(promise: nil)
@@ -143,23 +138,66 @@ public struct AdminClient: Sendable {
     case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
       return "TLS failed: \(error)"
     case is AdminAnswerHandler.Ended:
-      return "closed the connection without an answer (does it speak TLS?)"
+      return "closed the connection without an answer (is TLS on at one end only?)"
+    case let error as AdminAnswerHandler.Stranger: return error.description
     default: return "\(error)"
     }
   }
 }
 
-/// Collects one answer.
+/// Sends one request and collects its answer.
 private final class AdminAnswerHandler: ChannelInboundHandler {
   typealias InboundIn = HTTPClientResponsePart
+  typealias OutboundOut = HTTPClientRequestPart
 
   struct Ended: Error {}
 
+  /// The certificate is good and its holder is not a member of the cluster.
+  struct Stranger: Error, CustomStringConvertible {
+    var description: String
+  }
+
+  private let request: HTTPRequestHead
   private let promise: EventLoopPromise<AdminClient.Answer>
+  /// The cluster whose members are asked; nil without TLS.
+  private let cluster: ClusterID?
   private var head: HTTPResponseHead?
   private var body = ByteBuffer()
 
-  init(_ promise: EventLoopPromise<AdminClient.Answer>) { self.promise = promise }
+  init(
+    _ request: HTTPRequestHead, _ promise: EventLoopPromise<AdminClient.Answer>,
+    cluster: ClusterID?
+  ) {
+    self.request = request
+    self.promise = promise
+    self.cluster = cluster
+  }
+
+  func channelActive(context: ChannelHandlerContext) {
+    if cluster == nil { ask(context) }
+    context.fireChannelActive()
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if let event = event as? TLSUserEvent, case .handshakeCompleted = event, let cluster {
+      do {
+        let certificate = try context.pipeline.syncOperations.nioSSL_peerCertificate()
+        let identity = try PeerIdentity(certificate: certificate)
+        guard identity.cluster == cluster, identity.replica != nil else {
+          throw Stranger(description: "\(identity) is not a member of \(cluster.hex)")
+        }
+        ask(context)
+      } catch {
+        fail(error, context)
+      }
+    }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  private func ask(_ context: ChannelHandlerContext) {
+    context.write(wrapOutboundOut(.head(request)), promise: nil)
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+  }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {

@@ -162,6 +162,12 @@ private func isHost(_ text: String) -> Bool {
 }
 
 extension ClusterID {
+  /// From 1 to 16 hexadecimal digits that are not all zero.
+  public init?(hex text: String) {
+    guard let cluster = SettingForm<ClusterID>.cluster.parse(text) else { return nil }
+    self = cluster
+  }
+
   /// Sixteen hexadecimal digits.
   public var hex: String {
     let digits = String(rawValue, radix: 16)

@@ -33,8 +33,10 @@ public final class TLSCredentials: Sendable {
     var mutual: NIOSSLContext
     /// For clients who show none.
     var server: NIOSSLContext
-    /// Connecting.
+    /// Connecting to a member whose name is known.
     var client: NIOSSLContext
+    /// Connecting to any member of the cluster: whoever uses it checks the identity.
+    var caller: NIOSSLContext
     var identity: PeerIdentity
     /// Seconds since 1970.
     var expiry: Int
@@ -136,11 +138,14 @@ public final class TLSCredentials: Sendable {
     client.trustRoots = .certificates(roots)
     client.certificateChain = sources
     client.privateKey = .privateKey(key)
+    var caller = client
+    caller.certificateVerification = .noHostnameVerification
     return Contexts(
       member: try NIOSSLContext(configuration: member),
       mutual: try NIOSSLContext(configuration: mutual),
       server: try NIOSSLContext(configuration: server),
       client: try NIOSSLContext(configuration: client),
+      caller: try NIOSSLContext(configuration: caller),
       identity: identity, expiry: expiry)
   }
 }
