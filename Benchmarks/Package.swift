@@ -19,6 +19,7 @@ let package = Package(
       name: "bench",
       dependencies: [
         .product(name: "Protocol", package: "swift-rsl"),
+        .product(name: "RealRuntime", package: "swift-rsl"),
         .product(name: "Simulator", package: "swift-rsl"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -164,3 +164,10 @@ extension Acceptor.Process2aResult {
   var isRejection: Bool { if case .reject = self { true } else { false } }
   var isRepetition: Bool { if case .repeated = self { true } else { false } }
 }
+
+extension Acceptor {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.ballot(&promised)
+    try coder.word(&promisePosition)
+  }
+}

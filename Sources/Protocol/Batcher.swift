@@ -91,3 +91,14 @@ public struct Batcher: Equatable, Sendable {
     open = .noop
   }
 }
+
+extension Batcher {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    var end: UInt64 = 0
+    try coder.list(&closed, .noop) { coder, value throws(DecodeError) in
+      try coder.value(&value, end: &end)
+    }
+    try coder.value(&open, end: &end)
+    try coder.word(&openSince)
+  }
+}

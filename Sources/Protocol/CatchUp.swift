@@ -150,3 +150,22 @@ public struct CatchUp: Equatable, Sendable {
     stalls = 0
   }
 }
+
+extension CatchUp {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.each(&peers) { coder, slot throws(DecodeError) in try coder.word(&slot) }
+    let voters = peers.count
+    let none = Transfer(snapshot: .none, source: 0, offset: 0, isComplete: false)
+    try coder.optional(&transfer, none) { coder, transfer throws(DecodeError) in
+      try coder.snapshot(&transfer.snapshot)
+      try coder.count(&transfer.source)
+      try coder.check(transfer.source < voters)
+      try coder.word(&transfer.offset)
+      try coder.check(transfer.offset <= transfer.snapshot.length)
+      try coder.bool(&transfer.isComplete)
+    }
+    try coder.index(&askedVoter, below: voters)
+    try coder.word(&askedLast)
+    try coder.count(&stalls)
+  }
+}

@@ -58,3 +58,13 @@ public struct Deadlines: Equatable, Sendable {
     return earliest
   }
 }
+
+extension Deadlines {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.each(&times) { coder, time throws(DecodeError) in
+      try coder.word(&time, from: .never)
+    }
+    try coder.word(&armed, from: .never)
+    try coder.word(&earliestNew, from: .never)
+  }
+}

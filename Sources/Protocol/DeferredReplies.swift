@@ -57,3 +57,34 @@ public struct DeferredReplies: Equatable, Sendable {
     waiting.contains { if case .promise(ballot, _) = $0.reply { true } else { false } }
   }
 }
+
+extension DeferredReplies {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    let none = Waiting(position: .zero, reply: .promise(.zero, firstSlot: .zero))
+    var last = JournalPosition.zero
+    try coder.list(&waiting, none) { coder, waiting throws(DecodeError) in
+      try coder.word(&waiting.position, from: last)
+      try coder.check(waiting.position >= last)
+      last = waiting.position
+      try waiting.reply.codeState(&coder)
+    }
+  }
+}
+
+extension DeferredReplies.Reply {
+  fileprivate mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    var (isVote, ballot, first, last) = (false, Ballot.zero, Slot.zero, Slot.zero)
+    switch self {
+    case .promise(let promised, let firstSlot): (ballot, first) = (promised, firstSlot)
+    case .accepted(let voted, let firstSlot, let lastSlot):
+      (isVote, ballot, first, last) = (true, voted, firstSlot, lastSlot)
+    }
+    try coder.bool(&isVote)
+    try coder.ballot(&ballot)
+    try coder.word(&first)
+    if isVote { try coder.word(&last, from: first) }
+    self =
+      isVote
+      ? .accepted(ballot, first: first, last: last) : .promise(ballot, firstSlot: first)
+  }
+}

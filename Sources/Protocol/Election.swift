@@ -95,3 +95,21 @@ public struct Election: Equatable, Sendable {
     return quorum.isReached(by: preVotes)
   }
 }
+
+extension Election {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.optional(&leader, ReplicaID(0)) { coder, id throws(DecodeError) in
+      try coder.replica(&id)
+    }
+    try coder.ballot(&leaderBallot)
+    try coder.optional(&leaderHeardAt, .zero) { coder, time throws(DecodeError) in
+      try coder.word(&time)
+    }
+    try coder.ballot(&highestSeen)
+    try coder.bool(&isPermitted)
+    try coder.ballot(&preVoteBallot)
+    try coder.voters(&preVotes, of: quorum)
+    try coder.word(&furthest)
+    try coder.index(&furthestVoter, below: quorum.voters)
+  }
+}

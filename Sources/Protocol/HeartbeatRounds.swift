@@ -84,3 +84,21 @@ public struct HeartbeatRounds: Equatable, Sendable {
     }
   }
 }
+
+extension HeartbeatRounds {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.word(&lastSent)
+    try coder.word(&confirmed)
+    try coder.check(confirmed <= lastSent)
+    try coder.each(&answered) { coder, round throws(DecodeError) in try coder.word(&round) }
+    var last = Instant.zero
+    try coder.each(&answeredAt) { coder, time throws(DecodeError) in
+      try coder.word(&time, from: last)
+      last = time
+    }
+    try coder.each(&sentAt) { coder, time throws(DecodeError) in
+      try coder.word(&time, from: last)
+      last = time
+    }
+  }
+}

@@ -59,3 +59,10 @@ public struct Learner: Equatable, Sendable {
     window.markChosen(slot)
   }
 }
+
+extension Learner {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.ballot(&ballot)
+    try coder.word(&watermark)
+  }
+}

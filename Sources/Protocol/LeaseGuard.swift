@@ -43,3 +43,13 @@ public struct LeaseGuard: Equatable, Sendable {
     return candidate.proposer != ballot.proposer && ballot > releasedLease
   }
 }
+
+extension LeaseGuard {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.optional(&ballot, .zero) { coder, ballot throws(DecodeError) in
+      try coder.ballot(&ballot)
+    }
+    try coder.word(&until)
+    try coder.word(&silentUntil)
+  }
+}

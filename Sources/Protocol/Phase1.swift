@@ -154,3 +154,43 @@ public struct Phase1: Equatable, Sendable {
     return slots[slot - firstSlot]
   }
 }
+
+extension Phase1 {
+  /// What `init` is given besides the quorum, to make the same phase 1 anew.
+  struct Shape {
+    var ballot = Ballot.zero
+    var firstSlot = Slot.zero
+    var capacity = 0
+
+    mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+      try coder.ballot(&ballot)
+      try coder.word(&firstSlot)
+      try coder.count(&capacity)
+    }
+  }
+
+  var shape: Shape { Shape(ballot: ballot, firstSlot: firstSlot, capacity: capacity) }
+
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.voters(&promised, of: quorum)
+    try coder.word(&lastSlot, from: firstSlot)
+    try coder.check(lastSlot < firstSlot || lastSlot - firstSlot < capacity)
+    try coder.word(&truncatedUpTo)
+    let (firstSlot, capacity) = (firstSlot, capacity)
+    try coder.each(&heads) { coder, head throws(DecodeError) in
+      try coder.bool(&head.isReceived)
+      try coder.word(&head.chosenUpTo)
+      try coder.word(&head.truncatedUpTo)
+      try coder.word(&head.lastSlot)
+      try coder.check(head.lastSlot < firstSlot || head.lastSlot - firstSlot < capacity)
+      try coder.word(&head.reportedUpTo)
+    }
+    try coder.sparse(&seen, 0) { coder, bits throws(DecodeError) in try coder.raw(&bits) }
+    var end: UInt64 = 0
+    try coder.sparse(&slots, .nothing) { coder, slot throws(DecodeError) in
+      try coder.ballot(&slot.votedBallot)
+      try coder.value(&slot.value, end: &end)
+      try coder.bool(&slot.isChosen)
+    }
+  }
+}

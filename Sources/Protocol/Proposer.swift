@@ -211,3 +211,46 @@ public struct Proposer: Equatable, Sendable {
     return nil
   }
 }
+
+extension Proposer {
+  mutating func codeState(
+    _ coder: inout some StateCoder, logSlots: Int
+  ) throws(DecodeError) {
+    var tag: UInt64 = phase == .idle ? 0 : phase == .preparing ? 1 : 2
+    try coder.word(&tag)
+    try coder.check(tag <= 2)
+    phase = tag == 0 ? .idle : tag == 1 ? .preparing : .proposing
+    try coder.ballot(&ballot)
+    try coder.word(&nextSlot)
+    try coder.word(&recoveredUpTo)
+    try coder.word(&mustLearnUpTo)
+
+    var hasPhase1 = phase1 != nil
+    try coder.bool(&hasPhase1)
+    try coder.check(hasPhase1 || phase != .preparing)
+    if hasPhase1 {
+      var shape = phase1?.shape ?? Phase1.Shape()
+      try shape.codeState(&coder)
+      try coder.check(shape.capacity <= logSlots)
+      if coder.isDecoding {
+        phase1 = Phase1(
+          ballot: shape.ballot, firstSlot: shape.firstSlot, quorum: quorum,
+          capacity: shape.capacity)
+      }
+      try phase1?.codeState(&coder)
+    } else {
+      phase1 = nil
+    }
+
+    let quorum = quorum
+    var end: UInt64 = 0
+    let untouched = InFlight(value: .noop, votes: VoterSet(), sentAt: .zero)
+    var last = Instant.zero
+    try coder.sparse(&inFlight, untouched) { coder, slot throws(DecodeError) in
+      try coder.value(&slot.value, end: &end)
+      try coder.voters(&slot.votes, of: quorum)
+      try coder.word(&slot.sentAt, from: last)
+      last = slot.sentAt
+    }
+  }
+}

@@ -45,3 +45,12 @@ public struct SeededRandom: Equatable, Sendable {
     next().multipliedFullWidth(by: bound).high
   }
 }
+
+extension SeededRandom {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.raw(&s0)
+    try coder.raw(&s1)
+    try coder.raw(&s2)
+    try coder.raw(&s3)
+  }
+}

@@ -89,3 +89,22 @@ public struct ReadQueue: Equatable, Sendable {
     localDeadline = localReads.reduce(.never) { min($0, $1.deadline) }
   }
 }
+
+extension ReadQueue {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    let nobody = RequestID(session: SessionID(0), sequence: SequenceNumber(0))
+    let read = Read(id: nobody, index: .zero, round: 0)
+    try coder.list(&confirmedReads, read) { coder, read throws(DecodeError) in
+      try coder.request(&read.id)
+      try coder.word(&read.index)
+      try coder.word(&read.round)
+    }
+    let localRead = LocalRead(id: nobody, index: .zero, deadline: .zero)
+    try coder.list(&localReads, localRead) { coder, read throws(DecodeError) in
+      try coder.request(&read.id)
+      try coder.word(&read.index)
+      try coder.word(&read.deadline)
+    }
+    try coder.word(&localDeadline, from: .never)
+  }
+}

@@ -122,3 +122,9 @@ extension Replica {
     }
   }
 }
+
+extension ScreenCounters {
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.each(&counts) { coder, count throws(DecodeError) in try coder.word(&count) }
+  }
+}

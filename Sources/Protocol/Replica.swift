@@ -12,7 +12,7 @@ public struct Replica: Sendable {
 
   public internal(set) var role = Role.follower
   /// As of the last step. Stored, because asking a computed property of a value this large copies it.
-  public private(set) var activity = Activity.following
+  public internal(set) var activity = Activity.following
   public internal(set) var window: SlotWindow
   public internal(set) var acceptor: Acceptor
   public internal(set) var proposer: Proposer

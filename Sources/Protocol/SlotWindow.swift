@@ -134,3 +134,47 @@ public struct SlotWindow: Equatable, Sendable {
     truncatedUpTo = slot
   }
 }
+
+extension SlotWindow {
+  /// Only slots that can be used are visited: what lies outside of them is unused.
+  mutating func codeState(_ coder: inout some StateCoder) throws(DecodeError) {
+    try coder.word(&truncatedUpTo)
+    try coder.word(&appliedUpTo, from: truncatedUpTo)
+    try coder.word(&chosenUpTo, from: truncatedUpTo)
+    try coder.word(&highestUsed, from: truncatedUpTo)
+    try coder.check(
+      truncatedUpTo <= appliedUpTo && appliedUpTo <= chosenUpTo && chosenUpTo <= highestUsed
+        && highestUsed.rawValue - truncatedUpTo.rawValue <= UInt64(capacity))
+    var last = SlotEntry.unused
+    var end: UInt64 = 0
+    var slot = truncatedUpTo
+    while slot < highestUsed {
+      slot = slot.next
+      let i = Int(slot.rawValue & mask)
+      var entry = entries[i]
+      try entry.codeState(&coder, after: last, end: &end)
+      try coder.check(slot > chosenUpTo || entry.isChosen)
+      if coder.isDecoding { entries[i] = entry }
+      if entry.isUsed { last = entry }
+    }
+  }
+}
+
+extension SlotEntry {
+  /// Ballots and positions by what differs from the used entry before.
+  fileprivate mutating func codeState(
+    _ coder: inout some StateCoder, after last: SlotEntry, end: inout UInt64
+  ) throws(DecodeError) {
+    let (used, chosen, sameBallot): (UInt64, UInt64, UInt64) = (1, 2, 4)
+    var flags = isUsed ? used : 0
+    if isChosen { flags |= chosen }
+    if isUsed && ballot == last.ballot { flags |= sameBallot }
+    try coder.word(&flags)
+    try coder.check(flags & used != 0 ? flags <= used | chosen | sameBallot : flags == 0)
+    (isUsed, isChosen) = (flags & used != 0, flags & chosen != 0)
+    guard isUsed else { return }
+    if flags & sameBallot != 0 { ballot = last.ballot } else { try coder.ballot(&ballot) }
+    try coder.word(&position, from: last.position)
+    try coder.value(&value, end: &end)
+  }
+}

@@ -59,16 +59,21 @@ struct SettingsArguments: ParsableArguments {
 /// Files, with errors that say which one and why in one line.
 enum Files {
   static func read(_ path: String) throws -> String {
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(filePath: path))
-    } catch {
-      throw CommandFailure("\(path): \(reason(error))")
-    }
+    let data = try data(of: path)
     guard let text = String(validating: data, as: UTF8.self) else {
       throw CommandFailure("\(path): not a text in UTF-8")
     }
     return text
+  }
+
+  static func bytes(of path: String) throws -> [UInt8] { Array(try data(of: path)) }
+
+  private static func data(of path: String) throws -> Data {
+    do {
+      return try Data(contentsOf: URL(filePath: path))
+    } catch {
+      throw CommandFailure("\(path): \(reason(error))")
+    }
   }
 
   static func write(_ text: String, to path: String) throws {

@@ -5,20 +5,36 @@ import Simulator
 struct ReplayCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "replay",
-    abstract: "Runs a seed, a seed file or a tape again, up to its violation.",
+    abstract: "Runs a seed, a seed file or a tape again, or what a real replica recorded.",
     discussion: """
+      With --recording the files are a flight recorder's. Every step is taken again from the file's \
+      checkpoint, and every effect compared: 0 when all are the same, 4 at the first that is not, \
+      2 when a contract is violated on the way, 1 for a damaged file.
+
+      Otherwise it runs seeds. \
       Ends with the class of the outcome: 0 passed, 2 safety, 3 liveness, 5 crash; with 4 when a \
       seed file claims another outcome, checker or digest. With --as-expected a seed file that \
       fails exactly as it claims ends with 0.
       """)
 
-  @Argument(help: ArgumentHelp("Seeds, seed files or tapes.", valueName: "seed-or-file"))
+  @Argument(
+    help: ArgumentHelp("Seeds, seed files or tapes; or recordings.", valueName: "seed-or-file"))
   var targets: [String]
 
   @OptionGroup var settings: SettingsArguments
 
-  @Option(help: ArgumentHelp("Stops at this simulated time, for instance 1.5s.", valueName: "time"))
-  var until: DurationArgument?
+  @Flag(help: "The files are recordings of real replicas.")
+  var recording = false
+
+  @Flag(help: "Prints every step of a recording and its effects.")
+  var show = false
+
+  @Option(
+    name: .customLong("until"),
+    help: ArgumentHelp(
+      "Stops at this simulated time, for instance 1.5s; or behind this step of a recording.",
+      valueName: "time-or-step"))
+  var untilText: String?
 
   @Option(help: ArgumentHelp("Writes every step of the run as text.", valueName: "file"))
   var trace: String?
@@ -46,10 +62,32 @@ struct ReplayCommand: ParsableCommand {
     if targets.count > 1 && trace != nil {
       throw ValidationError("--trace goes with one seed or file")
     }
-    if rewrite && until != nil { throw ValidationError("--rewrite needs the whole run") }
+    if rewrite && untilText != nil { throw ValidationError("--rewrite needs the whole run") }
+    if recording {
+      if let untilText, UInt64(untilText) == nil {
+        throw ValidationError("--until \(untilText): a recording is stopped at a step's number")
+      }
+      if rewrite || asExpected || trace != nil {
+        throw ValidationError("--rewrite, --as-expected and --trace are for seeds")
+      }
+    } else {
+      if let untilText, until == nil {
+        throw ValidationError("--until \(untilText): a time is 1.5s, 300ms, 2m")
+      }
+      if show { throw ValidationError("--show is for recordings") }
+    }
   }
 
+  private var until: DurationArgument? { untilText.flatMap { DurationArgument(argument: $0) } }
+
   func run() throws {
+    if recording {
+      var replayer = RecordingReplayer(
+        until: untilText.flatMap { UInt64($0) }, isShowing: show, isQuiet: quiet, format: format)
+      let status = replayer.replay(targets)
+      if status != .passed { throw CommandFailure.ending(with: status) }
+      return
+    }
     if inProcess { return try replay(targets[0]) }
     var statuses: [ExitClass] = []
     for target in targets { statuses.append(try supervise(target)) }

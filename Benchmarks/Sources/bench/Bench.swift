@@ -60,7 +60,7 @@ struct Run: ParsableCommand {
 }
 
 enum Section: String, ExpressibleByArgument, CaseIterable {
-  case swarm, scaling, loop, step, codec
+  case swarm, scaling, loop, step, codec, recorder
 
   func measure(seeds: UInt64) -> [Figure] {
     switch self {
@@ -69,6 +69,7 @@ enum Section: String, ExpressibleByArgument, CaseIterable {
     case .loop: measureLoop()
     case .step: measureStep()
     case .codec: measureCodec()
+    case .recorder: measureRecorder()
     }
   }
 }

@@ -2,7 +2,7 @@ import Protocol
 
 /// Three replicas without a world: effects are carried out at once and in order, all journals are
 /// instant, and every input of one of them is recorded.
-private struct Cluster {
+struct Cluster {
   var replicas: [Replica] = []
   var recorded: [[Event]] = [[], [], []]
   var isRecording = false

@@ -69,6 +69,8 @@ final class Cluster {
   private var snapshots: [SnapshotInfo: [UInt64]] = [:]
   private var nextCommand = 0 as UInt64
   private var seed = 100 as UInt64
+  /// Sees every step of a replica, and the replica before it and after it.
+  var observe: ((_ before: Replica, Event, EffectBuffer, _ after: Replica) -> Void)?
   /// What the effects being performed led to; they come first.
   private var followUps: [Event] = []
 
@@ -119,7 +121,9 @@ final class Cluster {
   func step(_ id: UInt32, _ event: Event) {
     guard nodes[id]!.isRunning else { return }
     var buffer = EffectBuffer()
+    let before = observe == nil ? nil : nodes[id]!.replica
     nodes[id]!.replica.step(event, now: now, into: &buffer)
+    if let before { observe?(before, event, buffer, nodes[id]!.replica) }
     let effects = (0..<buffer.count).map { buffer[$0] }
     nodes[id]!.effects = effects
     if let violation = nodes[id]!.replica.contracts.violation {
