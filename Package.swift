@@ -75,8 +75,9 @@ let package = Package(
     .executableTarget(
       name: "rsl",
       dependencies: [
-        "RealRuntime", "Protocol",
+        "RealRuntime", "RSLClient", "RSLLoad", "Protocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),

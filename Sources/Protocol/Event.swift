@@ -36,6 +36,8 @@ public enum Event: Hashable, Sendable {
   case snapshotStored(SnapshotInfo, isValid: Bool)
   /// The operator, or this host's shutdown, wants another leader.
   case transferRequested(to: ReplicaID)
+  /// The operator wants a snapshot now, due or not.
+  case snapshotRequested
   /// The application allows or forbids this replica to lead.
   case leadershipPermitted(Bool)
 }

@@ -37,10 +37,16 @@ extension Replica {
   }
 
   private mutating func takeSnapshotIfDue(_ effects: inout EffectBuffer) {
-    guard snapshotBeingTaken == .zero, window.appliedUpTo > snapshot.slot,
+    guard
       window.appliedUpTo - snapshot.slot >= options.snapshotInterval
         || bytesSinceSnapshot >= options.snapshotBytes
     else { return }
+    takeSnapshot(&effects)
+  }
+
+  /// Has the host take one, unless it is at it or there is nothing new.
+  mutating func takeSnapshot(_ effects: inout EffectBuffer) {
+    guard snapshotBeingTaken == .zero, window.appliedUpTo > snapshot.slot else { return }
     bytesSinceSnapshot = 0
     snapshotBeingTaken = window.appliedUpTo
     effects.append(.takeSnapshot(window.appliedUpTo))

@@ -149,6 +149,8 @@ public struct Replica: Sendable {
       snapshotStored(info, isValid: isValid, now: now, &effects)
     case .transferRequested(let target):
       transferRequested(to: target, now: now, &effects)
+    case .snapshotRequested:
+      takeSnapshot(&effects)
     case .leadershipPermitted(let isPermitted):
       leadershipPermitted(isPermitted, now: now, &effects)
     }

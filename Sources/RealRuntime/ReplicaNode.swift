@@ -14,7 +14,9 @@ import Synchronization
 /// its client port (`RSLClient`). Shape of the embedding API: etcd's `embed`, openraft's `Raft`.
 public final class ReplicaNode: Sendable {
   public let configuration: NodeConfiguration
-  private let mailbox: Mailbox<HostRequest>
+  let mailbox: Mailbox<HostRequest>
+  let stages: StageBoard
+  let startedAt = MonotonicClock.now()
   private let end = Mutex(End())
 
   private struct End {
@@ -32,10 +34,11 @@ public final class ReplicaNode: Sendable {
     let lock = try DataDirectory.open(
       configuration.dataDirectory, cluster: configuration.cluster, replica: configuration.replica)
     let application = ApplicationBox(machine, limits: configuration.sessions)
+    let stages = StageBoard()
     let host = try ReplicaHost(
-      configuration: configuration, application: application, logger: logger,
+      configuration: configuration, application: application, logger: logger, stages: stages,
       seed: UInt64.random(in: 0...UInt64.max))
-    let node = ReplicaNode(configuration: configuration, mailbox: host.mailbox)
+    let node = ReplicaNode(configuration: configuration, mailbox: host.mailbox, stages: stages)
     // Handed over: nothing on this side touches the host again.
     nonisolated(unsafe) let confined = host
     try startThread(name: "rsl-loop") {
@@ -49,16 +52,19 @@ public final class ReplicaNode: Sendable {
     return node
   }
 
-  private init(configuration: NodeConfiguration, mailbox: Mailbox<HostRequest>) {
+  private init(
+    configuration: NodeConfiguration, mailbox: Mailbox<HostRequest>, stages: StageBoard
+  ) {
     self.configuration = configuration
     self.mailbox = mailbox
+    self.stages = stages
   }
 
   /// Hands leadership over, makes durable what was written, and ends.
   public func stop() { mailbox.post(.stop) }
 
   /// Hands leadership to `target`, nil: to anybody; does nothing when this replica does not lead.
-  public func moveLeader(to target: ReplicaID? = nil) { mailbox.post(.transfer(to: target)) }
+  public func handOver(to target: ReplicaID? = nil) { mailbox.post(.transfer(to: target)) }
 
   /// What the replica is doing now; nil when it has ended.
   public func status() async -> HostStatus? {

@@ -47,6 +47,14 @@ struct Serve: AsyncParsableCommand {
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }
+    var admin: AdminServer?
+    if let endpoint = configuration.listen.admin {
+      do {
+        admin = try await AdminServer.start(at: endpoint, backend: node)
+      } catch {
+        throw CommandFailure(.usage, "listen.admin \(endpoint): \(error)")
+      }
+    }
     let signals = StopSignals { node.stop() }
     defer { withExtendedLifetime(signals) {} }
     do {
@@ -54,6 +62,7 @@ struct Serve: AsyncParsableCommand {
     } catch {
       throw CommandFailure(.crash, "\(error)")
     }
+    await admin?.stop()
   }
 }
 

@@ -94,6 +94,7 @@ enum StepTag {
     case snapshotStored
     case transferRequested
     case leadershipPermitted
+    case snapshotRequested
   }
 
   /// In the lowest five bits of an effect's first byte.
@@ -115,6 +116,8 @@ enum StepTag {
     case restoreSnapshot
     case truncate
     case roleChanged
+    /// In front of a record whose epoch is not the replica's.
+    case epoch
 
     static let mask: UInt8 = 0x1F
   }

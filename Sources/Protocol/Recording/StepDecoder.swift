@@ -51,6 +51,7 @@ struct StepDecoder {
       return .snapshotStored(info, isValid: try reader.bool())
     case .transferRequested: return .transferRequested(to: ReplicaID(try reader.packed32()))
     case .leadershipPermitted: return .leadershipPermitted(try reader.bool())
+    case .snapshotRequested: return .snapshotRequested
     }
   }
 
@@ -103,6 +104,13 @@ struct StepDecoder {
   // MARK: Effects
 
   private mutating func effect(_ reader: inout ByteReader) throws(DecodeError) -> Effect {
+    try effect(&reader, epoch: epoch)
+  }
+
+  /// - Parameter epoch: of the record, if it is one.
+  private mutating func effect(
+    _ reader: inout ByteReader, epoch: Epoch
+  ) throws(DecodeError) -> Effect {
     let at = reader.offset
     let first = try reader.u8()
     guard let tag = StepTag.Effect(rawValue: first & StepTag.Effect.mask) else {
@@ -111,15 +119,15 @@ struct StepDecoder {
     switch tag {
     case .persistPromised:
       try refuse(StepTag.formMask, in: first, at: at)
-      return .persist(.promised(try ballot(first, &reader)))
+      return .persist(JournalRecord(.promised(try ballot(first, &reader)), epoch: epoch))
     case .persistAccepted:
       let ballot = try ballot(first, &reader)
       let slot = try slot(&reader)
-      return .persist(.accepted(slot, ballot, try value(first, slot, &reader)))
+      return .persist(JournalRecord(.accepted(slot, ballot, try value(first, slot, &reader)), epoch: epoch))
     case .persistLearned:
       try refuse(StepTag.sameBallot, in: first, at: at)
       let slot = try slot(&reader)
-      return .persist(.learned(slot, try value(first, slot, &reader)))
+      return .persist(JournalRecord(.learned(slot, try value(first, slot, &reader)), epoch: epoch))
     case .apply:
       try refuse(StepTag.sameBallot, in: first, at: at)
       let slot = try applied(&reader)
@@ -131,17 +139,25 @@ struct StepDecoder {
       .setDeadline, .takeSnapshot, .sendSnapshotChunk, .storeSnapshotChunk, .restoreSnapshot,
       .truncate:
       try refuse(~StepTag.Effect.mask, in: first, at: at)
-      return try plainEffect(tag, &reader, at: at)
+      return try plainEffect(tag, &reader, at: at, epoch: epoch)
+    case .epoch:
+      try refuse(~StepTag.Effect.mask, in: first, at: at)
+      let other = Epoch(try reader.packed())
+      // Once, in front of a record, and only where it says something: every step has one encoding.
+      guard epoch == self.epoch, other != epoch else { throw DecodeError(.contradiction, at: at) }
+      let effect = try effect(&reader, epoch: other)
+      guard case .persist = effect else { throw DecodeError(.contradiction, at: at) }
+      return effect
     }
   }
 
   /// An effect whose first byte holds no flags.
   private mutating func plainEffect(
-    _ tag: StepTag.Effect, _ reader: inout ByteReader, at: Int
+    _ tag: StepTag.Effect, _ reader: inout ByteReader, at: Int, epoch: Epoch
   ) throws(DecodeError) -> Effect {
     switch tag {
-    case .persistChosenUpTo: return .persist(.chosenUpTo(try chosen(&reader)))
-    case .persistSnapshot: return .persist(.snapshot(try snapshot(&reader)))
+    case .persistChosenUpTo: return .persist(JournalRecord(.chosenUpTo(try chosen(&reader)), epoch: epoch))
+    case .persistSnapshot: return .persist(JournalRecord(.snapshot(try snapshot(&reader)), epoch: epoch))
     case .send:
       let to = ReplicaID(try reader.packed32())
       return .send(to: to, try message(&reader))
@@ -166,7 +182,7 @@ struct StepDecoder {
       return .storeSnapshotChunk(chunk, isLast: try reader.bool())
     case .restoreSnapshot: return .restoreSnapshot(try snapshot(&reader))
     case .truncate: return .truncate(upTo: try applied(&reader))
-    case .persistPromised, .persistAccepted, .persistLearned, .apply, .roleChanged:
+    case .persistPromised, .persistAccepted, .persistLearned, .apply, .roleChanged, .epoch:
       throw DecodeError(.unknownTag, at: at)
     }
   }

@@ -110,6 +110,8 @@ struct StepEncoder {
     case .leadershipPermitted(let isPermitted):
       begin(.leadershipPermitted, now, effects, &out)
       out.put(byte: isPermitted ? 1 : 0)
+    case .snapshotRequested:
+      begin(.snapshotRequested, now, effects, &out)
     }
   }
 
@@ -193,7 +195,11 @@ struct StepEncoder {
   }
 
   private mutating func put(_ record: JournalRecord, _ out: inout PackedWriter) {
-    switch record {
+    if record.epoch != epoch {
+      out.put(byte: StepTag.Effect.epoch.rawValue)
+      out.put(record.epoch.rawValue)
+    }
+    switch record.fact {
     case .accepted(let slot, let ballot, let value):
       let (same, form) = (sameBallot(ballot), context.form(of: value, in: slot))
       out.put(byte: StepTag.Effect.persistAccepted.rawValue | same | form.rawValue)

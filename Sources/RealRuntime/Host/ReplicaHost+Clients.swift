@@ -13,12 +13,17 @@ extension ReplicaHost {
       greet(connection)
     case (.client, .open):
       var messages = ClientMessages(header, body: body)
+      let before = counters.commandsReceived
       do throws(DecodeError) {
         while let range = try messages.next(in: bytes), failure == nil {
           try takeRequest(bytes.extracting(range), connection)
         }
       } catch {
         throw .decode(error)
+      }
+      let commands = counters.commandsReceived &- before
+      if commands > 0, replica.leads {
+        stageClock.received(end: log.end, commands: commands, at: now)
       }
     default:
       throw .unexpected(header.kind)

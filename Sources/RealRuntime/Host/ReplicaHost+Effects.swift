@@ -9,6 +9,7 @@ extension ReplicaHost {
     case .send(let to, let message):
       send(message, to: to)
     case .broadcast(let message):
+      if case .accept(let accept) = message { batched(accept) }
       for link in links where link.id != replica.id { send(message, on: link) }
     case .apply(let slot, let value):
       apply(slot, value)
@@ -86,7 +87,15 @@ extension ReplicaHost {
 
   // MARK: Application
 
+  /// A batch begins its way; its own vote is the next record of the journal.
+  private func batched(_ accept: Accept) {
+    stageClock.batched(
+      accept.slot, accept.value, journal: replica.journalPosition.rawValue,
+      now: MonotonicClock.now())
+  }
+
   private func apply(_ slot: Slot, _ value: Value) {
+    stageClock.chosen(slot)
     replies.removeAll()
     do throws(CommandInvalid) {
       try application.apply(slot, log.bytes(value.bytes).bytes, into: &replies)
@@ -97,6 +106,7 @@ extension ReplicaHost {
       return fail(.contract(contract))
     }
     counters.commandsApplied &+= UInt64(replies.replies.count)
+    stageClock.applied(slot)
     for i in replies.replies.indices { answer(replies.replies[i]) }
   }
 
@@ -105,6 +115,8 @@ extension ReplicaHost {
       "role",
       metadata: ["is": "\(role)", "ballot": "\(ballot)", "leader": "\(leader?.description ?? "-")"])
     counters.roleChanges &+= 1
-    if role == .follower { sendClientsElsewhere(leader) }
+    guard role == .follower else { return }
+    stageClock.forget()
+    sendClientsElsewhere(leader)
   }
 }

@@ -1,3 +1,4 @@
+import Logging
 public import Protocol
 
 /// What other threads ask of the loop, or tell it.
@@ -6,6 +7,10 @@ enum HostRequest: Sendable {
   case snapshot(SnapshotStore.Completion)
   case status(@Sendable (HostStatus?) -> Void)
   case transfer(to: ReplicaID?)
+  case takeSnapshot
+  case logLevel(Logger.Level)
+  /// Nothing but a turn of the loop.
+  case wake
   case stop
 }
 
@@ -16,6 +21,8 @@ public struct HostStatus: Hashable, Sendable {
     public var isConnected: Bool
     public var droppedMessages: UInt64
     public var unsentBytes: Int
+    /// Nil while nothing was heard from it.
+    public var silence: TimeSpan?
   }
 
   public var replica: ReplicaID
@@ -32,8 +39,12 @@ public struct HostStatus: Hashable, Sendable {
   public var journalBytesWritten: UInt64
   public var logBytes: Int
   public var connections: Int
+  public var clientConnections: Int
   public var clientPort: UInt16
   public var peers: [Peer]
+  public var sessions: Int
+  /// Messages that the replica put aside, by reason.
+  public var screened: [UInt64]
   public var counters: HostCounters
 }
 
@@ -47,6 +58,9 @@ extension ReplicaHost {
       case .snapshot(.failed(let error)): fail(.snapshot(error))
       case .status(let answer): answer(status)
       case .transfer(let target): transfer(to: target)
+      case .logLevel(let level): logger.logLevel = level
+      case .takeSnapshot: step(.snapshotRequested)
+      case .wake: break
       case .stop: beginStopping()
       }
     }
@@ -60,14 +74,16 @@ extension ReplicaHost {
       snapshot: replica.snapshot.slot, digest: application.digest,
       journalSegments: journal.segmentCount, journalFlushes: journal.flushes,
       journalBytesWritten: journal.bytesWritten, logBytes: log.count,
-      connections: connectionCount,
+      connections: connectionCount, clientConnections: clientCount,
       clientPort: listeners.first { $0.kind == .client }.flatMap { Socket.localPort($0.descriptor) }
         ?? 0,
       peers: links.filter { $0.id != replica.id }.map {
         HostStatus.Peer(
           id: $0.id, isConnected: $0.connection?.state == .open, droppedMessages: $0.dropped,
-          unsentBytes: $0.connection?.unsentCount ?? 0)
+          unsentBytes: $0.connection?.unsentCount ?? 0,
+          silence: $0.heardAt == .zero ? nil : now - $0.heardAt)
       },
+      sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
       counters: counters)
   }
 

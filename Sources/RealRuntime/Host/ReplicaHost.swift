@@ -13,7 +13,7 @@ final class ReplicaHost {
   let configuration: NodeConfiguration
   let membership: Configuration
   let application: any ApplicationHosting
-  let logger: Logger
+  var logger: Logger
   let poller: Poller
   let mailbox: Mailbox<HostRequest>
   let worker: WorkerThread
@@ -24,6 +24,10 @@ final class ReplicaHost {
   let journal: FileJournal
   let identity: JournalIdentity
   let screen: FrameScreen
+  let recorder: FlightRecorder?
+  /// Times of the stages that commands pass, for whoever asks.
+  let stages: StageBoard
+  var stageClock: StageClock
   let parser: FrameParser
 
   var replica: Replica
@@ -93,8 +97,10 @@ final class ReplicaHost {
   /// Recovers the replica from its directory, opens its ports, and is ready to run.
   init(
     configuration: NodeConfiguration, application: any ApplicationHosting, logger: Logger,
-    seed: UInt64
+    stages: StageBoard = StageBoard(), seed: UInt64
   ) throws {
+    self.stages = stages
+    stageClock = StageClock(slots: 2 * configuration.options.windowSlots)
     self.configuration = configuration
     self.application = application
     self.logger = logger
@@ -106,6 +112,7 @@ final class ReplicaHost {
       incarnation: Incarnation(1))
     screen = FrameScreen(
       cluster: identity.cluster, replica: identity.replica, incarnation: identity.incarnation)
+    recorder = try Self.recorder(configuration, identity)
     parser = FrameParser(lengthMax: configuration.limits.frameBytes)
     poller = try Poller()
     let mailbox = Mailbox<HostRequest>(waker: poller.waker)
@@ -141,6 +148,19 @@ final class ReplicaHost {
       ])
   }
 
+  private static func recorder(
+    _ configuration: NodeConfiguration, _ identity: JournalIdentity
+  ) throws -> FlightRecorder? {
+    guard configuration.recorder.isEnabled else { return nil }
+    var options = FlightRecorderOptions()
+    options.bytesMax = configuration.recorder.bytesMax
+    options.fileBytesMax = min(options.fileBytesMax, options.bytesMax / 4)
+    let directory = configuration.recorder.directory
+    return try FlightRecorder(
+      directory: directory.isEmpty ? configuration.dataDirectory + "/recordings" : directory,
+      identity: identity, options: options)
+  }
+
   /// The replica's options as this host needs them.
   private static func options(
     _ configuration: NodeConfiguration, logCapacity: Int
@@ -164,6 +184,7 @@ final class ReplicaHost {
   /// Runs until it is told to stop; throws when it cannot go on.
   func run() throws(HostFailure) {
     now = MonotonicClock.now()
+    recorder?.begin(replica)
     step(.started)
     endTurn()
     while failure == nil, !isStopped {
@@ -184,6 +205,7 @@ final class ReplicaHost {
       if now >= nextHousekeeping { keepHouse() }
       endTurn()
     }
+    recorder?.close()
     if let failure { throw failure }
   }
 
@@ -206,6 +228,7 @@ final class ReplicaHost {
     guard failure == nil else { return }
     effects.removeAll()
     replica.step(event, now: now, into: &effects)
+    recorder?.record(event, now: now, effects)
     if ContractRecorder.isEnabled, let contract = replica.contracts.violation {
       return fail(.contract(contract))
     }
@@ -219,9 +242,13 @@ final class ReplicaHost {
   private func endTurn() {
     // Peers first: their flushes and the own one overlap then.
     for connection in dirty where connection.kind == .peer { flush(connection) }
+    stageClock.sent()
     journal.submit(log)
     for connection in dirty where connection.kind == .client { flush(connection) }
+    stageClock.replied()
+    stages.publishIfAsked(&stageClock.histograms)
     dirty.removeAll(keepingCapacity: true)
+    recorder?.turnEnded(replica)
     if isReleaseDue { release() }
     counters.turns &+= 1
     now = .zero
@@ -237,6 +264,7 @@ final class ReplicaHost {
   private func flushEnded() {
     do throws(SystemError) {
       guard let position = try journal.completed() else { return }
+      stageClock.persisted(upTo: position.rawValue)
       step(.persisted(upTo: position))
     } catch {
       // Never tried again: what a failed flush left behind nobody knows (Rebello et al., ATC 2020).

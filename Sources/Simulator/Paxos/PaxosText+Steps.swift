@@ -112,6 +112,7 @@ extension PaxosText {
     case .snapshotStored(let info, let isValid):
       "snapshot stored \(describe(info))\(isValid ? "" : ", damaged")"
     case .transferRequested(let target): "transfer requested to \(target)"
+    case .snapshotRequested: "snapshot requested"
     case .leadershipPermitted(let isPermitted):
       isPermitted ? "leadership permitted" : "leadership forbidden"
     }

@@ -30,6 +30,7 @@ import Testing
       ("snapshotStored", .snapshotStored(info, isValid: true)),
       ("transferRequested", .transferRequested(to: ReplicaID(3))),
       ("leadershipPermitted", .leadershipPermitted(false)),
+      ("snapshotRequested", .snapshotRequested),
       (
         "messageReceived astray",
         .messageReceived(
@@ -47,12 +48,13 @@ import Testing
     }
 
   static let effects: [(name: String, effect: Effect)] = [
-    ("persist promised", .persist(.promised(other))),
-    ("persist accepted", .persist(.accepted(Slot(0x31), other, GoldenTests.value))),
-    ("persist learned", .persist(.learned(Slot(0x31), GoldenTests.value))),
-    ("persist learned no-op", .persist(.learned(Slot(0x31), .noop))),
-    ("persist chosenUpTo", .persist(.chosenUpTo(Slot(0x30)))),
-    ("persist snapshot", .persist(.snapshot(info))),
+    ("persist promised", .persist(JournalRecord(.promised(other), epoch: Epoch(1)))),
+    ("persist accepted", .persist(JournalRecord(.accepted(Slot(0x31), other, GoldenTests.value), epoch: Epoch(1)))),
+    ("persist learned", .persist(JournalRecord(.learned(Slot(0x31), GoldenTests.value), epoch: Epoch(1)))),
+    ("persist learned no-op", .persist(JournalRecord(.learned(Slot(0x31), .noop), epoch: Epoch(1)))),
+    ("persist chosenUpTo", .persist(JournalRecord(.chosenUpTo(Slot(0x30)), epoch: Epoch(1)))),
+    ("persist otherwise", .persist(JournalRecord(.chosenUpTo(Slot(0x30)), epoch: Epoch(2)))),
+    ("persist snapshot", .persist(JournalRecord(.snapshot(info), epoch: Epoch(1)))),
     ("send", .send(to: ReplicaID(3), .standForElection(StandForElection(ballot: other)))),
     ("broadcast", .broadcast(.standForElection(StandForElection(ballot: other)))),
     ("apply", .apply(Slot(0x31), GoldenTests.value)),
@@ -105,7 +107,7 @@ import Testing
     let accept = Message.accept(
       Accept(
         ballot: Self.other, slot: Slot(0x31), value: GoldenTests.value, chosenUpTo: Slot(0x30)))
-    let vote = effects(.persist(.accepted(Slot(0x31), Self.other, GoldenTests.value)))
+    let vote = effects(.persist(JournalRecord(.accepted(Slot(0x31), Self.other, GoldenTests.value), epoch: Epoch(1))))
     let envelope = Envelope(
       from: ReplicaID(2), to: ReplicaID(1), epoch: Epoch(1), message: accept)
     let step: StepCodingTests.Step = (.messageReceived(envelope), at(1), vote)

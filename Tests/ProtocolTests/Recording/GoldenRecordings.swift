@@ -13,6 +13,7 @@ enum GoldenRecordings {
     "snapshotStored": "170424f4008a029c9202575655540000000001",
     "transferRequested": "180424f407",
     "leadershipPermitted": "190424f400",
+    "snapshotRequested": "1a0424f4",
     "messageReceived astray": "110424f40b070f0b2507",
     "messageReceived prepare": "110424f4090100100e0c0a080604029074543414c50300ed0d0c0a0806040245",
     "messageReceived promise": "110424f4090200100e0c0a080604029074543414c5c9cd0d",

@@ -2,7 +2,7 @@
 
 // Events and effects of every kind, with numbers that are small, huge or anything.
 extension Generator {
-  static let eventKinds = 10
+  static let eventKinds = 11
   static let effectKinds = 13
 
   mutating func request() -> RequestID {
@@ -68,7 +68,8 @@ extension Generator {
     case 6: .snapshotTaken(snapshot())
     case 7: .snapshotStored(snapshot(), isValid: bool())
     case 8: .transferRequested(to: ReplicaID(u32()))
-    default: .leadershipPermitted(bool())
+    case 9: .leadershipPermitted(bool())
+    default: .snapshotRequested
     }
   }
 
@@ -85,6 +86,10 @@ extension Generator {
   }
 
   mutating func anyRecord() -> JournalRecord {
+    JournalRecord(fact(), epoch: bool() ? Epoch(1) : Epoch(u64()))
+  }
+
+  private mutating func fact() -> JournalFact {
     switch below(Self.recordKinds) {
     case 0: .promised(ballot())
     case 1: .accepted(slot(), ballot(), anyValue())

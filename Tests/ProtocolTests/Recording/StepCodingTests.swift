@@ -114,7 +114,7 @@ import Testing
         (
           .started, now,
           buffer(
-            .persist(.accepted(Slot(70_000), ballot, value)),
+            .persist(JournalRecord(.accepted(Slot(70_000), ballot, value), epoch: Epoch(1))),
             .apply(Slot(70_000), value))
         )
       ]

@@ -1,0 +1,98 @@
+public import Logging
+public import Protocol
+import Synchronization
+
+// What operators ask of a node.
+extension ReplicaNode: AdminBackend {
+  /// How long a command of an operator may take to show its effect.
+  private static let patience = Duration.seconds(8)
+
+  public func status() async throws(AdminRefusal) -> NodeStatus {
+    guard let host = await status() as HostStatus? else { throw .unavailable("it has stopped") }
+    return nodeStatus(host)
+  }
+
+  public func health() async -> NodeHealth {
+    guard let host = await status() as HostStatus? else {
+      return NodeHealth(isAlive: false, isReady: false, reason: "it has stopped")
+    }
+    guard host.leader != nil else {
+      return NodeHealth(isAlive: true, isReady: false, reason: "no leader is known")
+    }
+    return NodeHealth(isAlive: true, isReady: true)
+  }
+
+  public func stages() async -> StageBoard.Reading {
+    await stages.reading { [mailbox] in mailbox.post(.wake) }
+  }
+
+  public func moveLeader(to target: ReplicaID?) async throws(AdminRefusal) -> ReplicaID {
+    guard let host = await status() as HostStatus? else { throw .unavailable("it has stopped") }
+    guard host.role == .leader || host.role == .recoveringLeader else {
+      throw .notLeader(leader: host.leader)
+    }
+    if let target {
+      guard host.peers.contains(where: { $0.id == target }) else {
+        throw .invalid("\(target) is not another member")
+      }
+    }
+    let best = host.peers.first { $0.isConnected }?.id
+    guard let chosen = target ?? best else { throw .unavailable("no peer is connected") }
+    handOver(to: chosen)
+    return chosen
+  }
+
+  public func takeSnapshot() async throws(AdminRefusal) -> Slot {
+    guard let before = await status() as HostStatus? else { throw .unavailable("it has stopped") }
+    guard before.appliedUpTo > before.snapshot else { return before.snapshot }
+    mailbox.post(.takeSnapshot)
+    let clock = ContinuousClock()
+    let end = clock.now + Self.patience
+    while clock.now < end {
+      // The worker reports to the loop when the file is durable; nobody else is told.
+      try? await Task.sleep(for: .milliseconds(5))
+      guard let host = await status() as HostStatus? else { break }
+      if host.snapshot >= before.appliedUpTo { return host.snapshot }
+    }
+    throw .unavailable("the snapshot is not durable yet; look at the status later")
+  }
+
+  public func setLogLevel(_ level: Logger.Level) async throws(AdminRefusal) {
+    mailbox.post(.logLevel(level))
+  }
+
+  private func nodeStatus(_ host: HostStatus) -> NodeStatus {
+    var status = NodeStatus()
+    let digits = String(configuration.cluster.rawValue, radix: 16)
+    status.cluster = String(repeating: "0", count: 16 - digits.count) + digits
+    status.id = host.replica.rawValue
+    status.uptimeSeconds = Double((MonotonicClock.now() - startedAt).nanoseconds) / 1e9
+    status.role = "\(host.role)"
+    status.ballot = .init(round: host.ballot.round, proposer: host.ballot.proposer.rawValue)
+    status.leader = host.leader?.rawValue
+    status.chosenUpTo = host.chosenUpTo.rawValue
+    status.appliedUpTo = host.appliedUpTo.rawValue
+    status.truncatedUpTo = host.truncatedUpTo.rawValue
+    status.snapshotSlot = host.snapshot.rawValue
+    status.journal = .init(
+      segments: host.journalSegments, bytes: host.journalBytesWritten,
+      flushes: host.journalFlushes)
+    status.peers = host.peers.map { peer in
+      let address = configuration.members.first { $0.id == peer.id }
+      return .init(
+        id: peer.id.rawValue, address: address.map { "\($0.host):\($0.peerPort)" } ?? "",
+        isConnected: peer.isConnected, lagSlots: nil, unsentBytes: UInt64(peer.unsentBytes))
+    }
+    status.sessions = host.sessions
+    status.clientConnections = host.clientConnections
+    let counters = host.counters
+    status.rejections = [
+      "notLeader": counters.rejectedNotLeader, "overloaded": counters.rejectedOverloaded,
+      "other": counters.rejectedOther, "logBufferFull": counters.logBufferFull,
+    ]
+    status.screened = Dictionary(
+      uniqueKeysWithValues: zip(ScreenReason.allCases, host.screened).map { ("\($0)", $1) })
+    status.refusedConnections = ["all": counters.connectionsRefused]
+    return status
+  }
+}
