@@ -63,6 +63,8 @@ private enum ResponseCode: UInt8 {
 extension ClientMessage {
   /// How many bytes lie before a request's command.
   public static let requestHeaderLength = 8
+  /// How many bytes lie before a read's query or a response's reply.
+  public static let responseHeaderLength = 32
 
   /// Appends a request; `command` is an encoded `Command`.
   public static func encodeRequest(command: RawSpan, into bytes: inout [UInt8]) {
@@ -95,6 +97,11 @@ extension ClientMessage {
   public static func encodeResponse(
     _ reply: CommandReply, in replies: ReplyBuffer, into bytes: inout [UInt8]
   ) {
+    bytes.extend(by: responseHeaderLength + reply.bytes.count) { put(reply, in: replies, &$0) }
+  }
+
+  /// Writes the answer to one command.
+  static func put(_ reply: CommandReply, in replies: ReplyBuffer, _ bytes: inout ByteWriter) {
     let (code, word): (ResponseCode, UInt64) =
       switch reply.outcome {
       case .applied(let slot): (.applied, slot.rawValue)
@@ -103,8 +110,8 @@ extension ClientMessage {
       case .outOfOrder(let expected): (.outOfOrder, expected.rawValue)
       case .expired: (.expired, 0)
       }
-    response(code, 0, reply.request, word, &bytes)
-    bytes.append(contentsOf: replies.bytes[reply.bytes])
+    putResponse(code, 0, reply.request, word, &bytes)
+    bytes.put(replies.bytes.span.bytes.extracting(reply.bytes))
   }
 
   /// Appends the answer to a read, given from the state after `appliedUpTo`.
@@ -130,23 +137,28 @@ extension ClientMessage {
   }
 
   private static func head(_ tag: Tag, _ code: UInt8, _ extra: UInt32, _ bytes: inout [UInt8]) {
-    bytes.extend(by: requestHeaderLength) { bytes in
-      bytes.put(tag.rawValue)
-      bytes.put(code)
-      bytes.putZeroes(2)
-      bytes.put(extra)
-    }
+    bytes.extend(by: requestHeaderLength) { put(tag, code, extra, &$0) }
+  }
+
+  private static func put(_ tag: Tag, _ code: UInt8, _ extra: UInt32, _ bytes: inout ByteWriter) {
+    bytes.put(UInt32(tag.rawValue) | UInt32(code) << 8)  // Then two zero bytes.
+    bytes.put(extra)
   }
 
   private static func response(
     _ code: ResponseCode, _ extra: UInt32, _ id: RequestID, _ word: UInt64, _ bytes: inout [UInt8]
   ) {
-    head(.response, code.rawValue, extra, &bytes)
-    bytes.extend(by: 24) { bytes in
-      bytes.put(id.session.rawValue)
-      bytes.put(id.sequence.rawValue)
-      bytes.put(word)
-    }
+    bytes.extend(by: responseHeaderLength) { putResponse(code, extra, id, word, &$0) }
+  }
+
+  private static func putResponse(
+    _ code: ResponseCode, _ extra: UInt32, _ id: RequestID, _ word: UInt64,
+    _ bytes: inout ByteWriter
+  ) {
+    put(.response, code.rawValue, extra, &bytes)
+    bytes.put(id.session.rawValue)
+    bytes.put(id.sequence.rawValue)
+    bytes.put(word)
   }
 }
 

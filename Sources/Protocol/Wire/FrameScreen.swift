@@ -8,6 +8,10 @@ public enum FrameRefusal: Error, Hashable, Sendable {
   case oldSender(Incarnation, current: Incarnation)
   /// Meant for a life of ours that is over, or has not begun.
   case otherLifeOfReceiver(Incarnation, current: Incarnation)
+  /// Where clients are served: it names itself as a replica, which only peers do.
+  case notAClient(ReplicaID)
+  /// To a client: another replica answers than the one the connection was made to.
+  case wrongSender(ReplicaID)
 }
 
 /// What stands between the network and the core: only frames of this cluster, for this replica, of a living sender.

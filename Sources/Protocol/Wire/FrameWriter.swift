@@ -73,7 +73,7 @@ public struct FrameWriter: Sendable {
     return place
   }
 
-  /// Appends a message that is encoded already (client messages, `Hello`).
+  /// Appends a message that is encoded already and is the frame's only one (`Hello`).
   public mutating func append(encoded: RawSpan, into out: inout [UInt8]) {
     out.extend(by: encoded.byteCount) { $0.put(encoded) }
     noteAppended(encoded.byteCount)
@@ -97,7 +97,7 @@ public struct FrameWriter: Sendable {
     out.set(header, at: start + 52)
   }
 
-  private mutating func noteAppended(_ bytes: Int) {
+  mutating func noteAppended(_ bytes: Int) {
     precondition(length > 0 && hasRoom(for: bytes), "the frame is not begun or too long")
     length += bytes
     count += 1

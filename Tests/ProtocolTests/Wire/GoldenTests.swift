@@ -103,6 +103,32 @@ import Testing
     #expect(hex(hello) == "0102000004030201")
   }
 
+  /// A request and a response, as in a frame to each side.
+  @Test func clientFrame() {
+    var message: [UInt8] = []
+    ClientMessage.encodeRequest(
+      command: operation(SessionID(0x51), 0x61, Self.payload).span.bytes, into: &message)
+    var out: [UInt8] = []
+    var writer = FrameWriter(kind: .client)
+    let cluster = ClusterID(0xC1C2_C3C4_C5C6_C7C8)
+    writer.begin(
+      .request(cluster: cluster, ring: RingID(0x1A), to: ReplicaID(0x2A)), into: &out)
+    writer.append(clientMessage: message.span.bytes, into: &out)
+    writer.finish(into: &out)
+    #expect(hex(out) == goldenRequestFrame)
+    message = []
+    ClientMessage.encodeReadResponse(
+      RequestID(session: SessionID(0x51), sequence: SequenceNumber(0x61)), appliedUpTo: Slot(0x31),
+      reply: Self.payload.span.bytes, into: &message)
+    out = []
+    writer.begin(
+      .response(cluster: cluster, ring: RingID(0x1A), from: ReplicaID(0x2A), Incarnation(0x4A)),
+      into: &out)
+    writer.append(clientMessage: message.span.bytes, into: &out)
+    writer.finish(into: &out)
+    #expect(hex(out) == goldenResponseFrame)
+  }
+
   /// One journal with every kind of record, cut where its parts end.
   @Test func journal() {
     var writer = JournalWriter(

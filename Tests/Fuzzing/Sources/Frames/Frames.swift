@@ -51,7 +51,18 @@ private func walk(_ header: FrameHeader, _ body: Range<Int>, _ bytes: [UInt8]) {
       hello.encode(into: &again)
       precondition(again.elementsEqual(bytes[body]), "not canonical")
     }
-  case .client: break
+  case .client:
+    var messages = ClientMessages(header, body: body)
+    var count: UInt32 = 0
+    var end = body.lowerBound
+    while let message = try? messages.next(in: bytes.span.bytes) {
+      precondition(message.lowerBound == (end + 7) & ~7 + 8, "messages that are not back to back")
+      precondition(message.count >= 8 && message.upperBound <= body.upperBound, "outside its frame")
+      _ = try? ClientMessage(bytes.span.bytes.extracting(message))
+      end = message.upperBound
+      count += 1
+    }
+    precondition(count <= header.count, "more messages than announced")
   }
 }
 
