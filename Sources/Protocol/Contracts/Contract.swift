@@ -227,6 +227,8 @@ public enum Contract: String, CaseIterable, Sendable {
     "client.post.oneResultPerRequest: A command's result is reported once."
   case clientPreSendsOnlyUnanswered =
     "client.pre.sendsOnlyUnanswered: No command is sent again that was answered."
+  case clientPreProbesWithTheOldest =
+    "client.pre.probesWithTheOldest: After a rejection for overload only the oldest command is sent until one is answered."
   case clientPostUnsentMeansUnperformed =
     "client.post.unsentMeansUnperformed: Only commands that were never sent are reported as not performed."
   case clientPostHeadIsUnresolved =

@@ -31,6 +31,8 @@ public enum Mark: String, CaseIterable, Sendable {
   case watermarkBeforeVote = "watermarkBeforeVote: A watermark came before the vote it covers."
   case batchGrew = "batchGrew: A command joined a waiting batch."
   case overloaded = "overloaded: A command was refused because the queue was full."
+  case clientProbed =
+    "clientProbed: A client that was refused for overload sent only the oldest of several commands."
   // Reads
   case leaseReadServed = "leaseReadServed: A read was served under the lease."
   case leaseRefusedPrepare = "leaseRefusedPrepare: A vow kept an acceptor from promising."

@@ -365,7 +365,7 @@ struct Violation: Sendable, CustomTestStringConvertible {
       // Pure arithmetic over validated options.
       .leaseReadPreShorterThanVow,
       // Private to the session table and the client, which have their own property tests.
-      .admitPreUsesAdvance, .clientPreSendsOnlyUnanswered,
+      .admitPreUsesAdvance, .clientPreSendsOnlyUnanswered, .clientPreProbesWithTheOldest,
     ]
     for contract in Contract.allCases where contract.parts[1] == "pre" {
       #expect(provoked.contains(contract) != unreachable.contains(contract), "\(contract.id)")
