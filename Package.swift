@@ -17,6 +17,7 @@ let package = Package(
     .library(name: "Simulator", targets: ["Simulator"]),
     .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
     .library(name: "RealRuntime", targets: ["RealRuntime"]),
+    .library(name: "RSLClient", targets: ["RSLClient"]),
     .executable(name: "rsl-sim", targets: ["rsl-sim"]),
   ],
   traits: [
@@ -49,6 +50,15 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
+      name: "RSLClient",
+      dependencies: [
+        "Protocol",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      swiftSettings: settings),
+    .target(
       name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
     .executableTarget(
       name: "rsl-sim",
@@ -63,6 +73,15 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "RealRuntimeTests", dependencies: ["RealRuntime", "Protocol"], swiftSettings: settings),
+    .testTarget(
+      name: "RSLClientTests",
+      dependencies: [
+        "RSLClient", "Protocol",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      swiftSettings: settings),
     .testTarget(name: "TidyTests", swiftSettings: settings),
   ]
 )
