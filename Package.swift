@@ -18,6 +18,7 @@ let package = Package(
     .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
     .library(name: "RealRuntime", targets: ["RealRuntime"]),
     .library(name: "RSLClient", targets: ["RSLClient"]),
+    .library(name: "RSLLoad", targets: ["RSLLoad"]),
     .executable(name: "rsl-sim", targets: ["rsl-sim"]),
   ],
   traits: [
@@ -59,6 +60,15 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
+      name: "RSLLoad",
+      dependencies: [
+        "RSLClient", "Protocol",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ],
+      swiftSettings: settings),
+    .target(
       name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
     .executableTarget(
       name: "rsl-sim",
@@ -76,7 +86,7 @@ let package = Package(
     .testTarget(
       name: "RSLClientTests",
       dependencies: [
-        "RSLClient", "Protocol",
+        "RSLClient", "RSLLoad", "Protocol",
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
