@@ -18,6 +18,8 @@ let package = Package(
     .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
     .library(name: "RealRuntime", targets: ["RealRuntime"]),
     .executable(name: "rsl", targets: ["rsl"]),
+    .library(name: "RSLClient", targets: ["RSLClient"]),
+    .library(name: "RSLLoad", targets: ["RSLLoad"]),
     .executable(name: "rsl-sim", targets: ["rsl-sim"]),
   ],
   traits: [
@@ -71,6 +73,24 @@ let package = Package(
       ],
       swiftSettings: settings),
     .target(
+      name: "RSLClient",
+      dependencies: [
+        "Protocol",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      swiftSettings: settings),
+    .target(
+      name: "RSLLoad",
+      dependencies: [
+        "RSLClient", "Protocol",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ],
+      swiftSettings: settings),
+    .target(
       name: "SimulationTesting", dependencies: ["Simulator", "Protocol"], swiftSettings: settings),
     .executableTarget(
       name: "rsl",
@@ -91,6 +111,15 @@ let package = Package(
     .testTarget(name: "ProtocolTests", dependencies: ["Protocol"], swiftSettings: settings),
     .testTarget(
       name: "SimulatorTests", dependencies: ["Simulator", "SimulationTesting", "Protocol"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "RSLClientTests",
+      dependencies: [
+        "RSLClient", "RSLLoad", "Protocol",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "RealRuntimeTests",

@@ -13,6 +13,7 @@ let package = Package(
       name: "swift-rsl", path: "..",
       traits: [.trait(name: "Contracts", condition: .when(traits: ["Contracts"]))]),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
   ],
   targets: [
     .executableTarget(
@@ -23,6 +24,16 @@ let package = Package(
         .product(name: "Simulator", package: "swift-rsl"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: [.define("CONTRACTS", .when(traits: ["Contracts"]))])
+      swiftSettings: [.define("CONTRACTS", .when(traits: ["Contracts"]))]),
+    .executableTarget(
+      name: "client-bench",
+      dependencies: [
+        .product(name: "Protocol", package: "swift-rsl"),
+        .product(name: "RSLClient", package: "swift-rsl"),
+        .product(name: "RSLLoad", package: "swift-rsl"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+      ]),
   ]
 )
