@@ -85,9 +85,14 @@ final class FileJournal {
     }
   }
 
-  /// Hands everything that was appended to the flusher, unless it is busy: then the next flush takes it.
-  func submit(_ log: LogBuffer) {
-    guard !isFlushing, !staged.isEmpty else { return }
+  /// A flush of at most so many bytes is made by the loop itself: handing it to another thread and back would take as long
+  /// as the flush, and there is little else to do meanwhile.
+  static let inlineMax = 8 << 10
+
+  /// Makes durable what was appended, unless a flush is under way: then the next one takes it. Returns what is durable now
+  /// if it was little; otherwise `completed` tells when the flusher is done.
+  func submit(_ log: LogBuffer) throws(SystemError) -> JournalPosition? {
+    guard !isFlushing, !staged.isEmpty else { return nil }
     staged.append { bytes in
       writer.padToBlock(into: &bytes.bytes)
       return 0
@@ -95,13 +100,21 @@ final class FileJournal {
       .empty
     }
     flush = writer.flush()
-    lowestInFlight = staged.lowestPosition
     bytesWritten += UInt64(staged.count)
+    if staged.count <= Self.inlineMax {
+      staged.flushes = options.flush == .fdatasync
+      try staged.perform(log.memory)
+      flushes += 1
+      recycle(staged)
+      return flush.map { writer.flushed($0) }
+    }
+    lowestInFlight = staged.lowestPosition
     isFlushing = true
     flusher.run(staged, log.memory)
     staged = resting ?? FlushJob()
     staged.begin(descriptors[descriptors.count - 1].descriptor, at: Int(writer.end.mark.offset))
     resting = nil
+    return nil
   }
 
   /// The position up to which everything is durable, when a flush has ended since the last call.

@@ -25,7 +25,8 @@ final class SpareSegments: Sendable {
     self.worker = worker
     // Left over from another life: whether it was finished nobody knows.
     unlink(path)
-    prepare()
+    // The first segment is taken at once, and a process that starts has the time.
+    if make() { state.withLock { $0.isReady = true } }
   }
 
   /// A file for the next segment under its name: the spare one, or an empty one when there is none yet.
@@ -114,6 +115,8 @@ final class SpareSegments: Sendable {
       let written = pwrite(file, zeroes, min(zeroes.count, length - offset), off_t(offset))
       guard written > 0 else { return false }
       offset += written
+      // Bit by bit: one long flush would keep the journal's waiting.
+      if offset % (4 << 20) == 0, fdatasync(file) != 0 { return false }
     }
     return fsync(file) == 0
   }

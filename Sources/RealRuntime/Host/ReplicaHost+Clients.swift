@@ -14,6 +14,7 @@ extension ReplicaHost {
     case (.client, .open):
       var messages = ClientMessages(header, body: body)
       let before = counters.commandsReceived
+      if replica.leads { stageClock.arrived(begin: log.end, at: now) }
       do throws(DecodeError) {
         while let range = try messages.next(in: bytes), failure == nil {
           try takeRequest(bytes.extracting(range), connection)
@@ -22,9 +23,7 @@ extension ReplicaHost {
         throw .decode(error)
       }
       let commands = counters.commandsReceived &- before
-      if commands > 0, replica.leads {
-        stageClock.received(end: log.end, commands: commands, at: now)
-      }
+      if commands > 0, replica.leads { stageClock.received(commands, at: now) }
     default:
       throw .unexpected(header.kind)
     }

@@ -243,8 +243,8 @@ final class ReplicaHost {
     // Peers first: their flushes and the own one overlap then.
     for connection in dirty where connection.kind == .peer { flush(connection) }
     stageClock.sent()
-    journal.submit(log)
-    for connection in dirty where connection.kind == .client { flush(connection) }
+    flushJournal()
+    for connection in dirty where connection.isDirty { flush(connection) }
     stageClock.replied()
     stages.publishIfAsked(&stageClock.histograms)
     dirty.removeAll(keepingCapacity: true)
@@ -261,11 +261,22 @@ final class ReplicaHost {
     log.release(upTo: min(lowest, journal.lowestPosition ?? lowest))
   }
 
+  private func flushJournal() {
+    do throws(SystemError) {
+      if let position = try journal.submit(log) { persisted(upTo: position) }
+    } catch {
+      fail(.journal(error))
+    }
+  }
+
+  private func persisted(upTo position: JournalPosition) {
+    stageClock.persisted(upTo: position.rawValue)
+    step(.persisted(upTo: position))
+  }
+
   private func flushEnded() {
     do throws(SystemError) {
-      guard let position = try journal.completed() else { return }
-      stageClock.persisted(upTo: position.rawValue)
-      step(.persisted(upTo: position))
+      if let position = try journal.completed() { persisted(upTo: position) }
     } catch {
       // Never tried again: what a failed flush left behind nobody knows (Rebello et al., ATC 2020).
       fail(.journal(error))

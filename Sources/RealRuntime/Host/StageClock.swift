@@ -11,9 +11,9 @@ struct StageClock {
     var commands: UInt64 = 0
   }
 
-  /// A turn that took commands in: what was received before `end` of the log buffer, and not earlier, came at `time`.
+  /// What was received from position `begin` of the log buffer on, up to the next arrival, came at `time`.
   private struct Arrival {
-    var end: UInt64
+    var begin: UInt64
     var time: Instant
   }
 
@@ -34,16 +34,20 @@ struct StageClock {
     mask = UInt64(size - 1)
   }
 
-  /// Commands were taken in; the log buffer's end is `end` now.
-  mutating func received(end: UInt64, commands: UInt64, at time: Instant) {
-    arrivals.append(Arrival(end: end, time: time))
+  /// Commands are about to be taken in; they go to the log buffer from `begin` on.
+  mutating func arrived(begin: UInt64, at time: Instant) {
+    arrivals.append(Arrival(begin: begin, time: time))
+  }
+
+  /// So many were taken in that arrived at `time`.
+  mutating func received(_ commands: UInt64, at time: Instant) {
     let now = MonotonicClock.now()
     histograms.record(.received, nanoseconds: (now - time).nanoseconds, count: commands)
   }
 
   /// The batch was given this slot.
   mutating func batched(_ slot: Slot, _ value: Value, journal position: UInt64, now: Instant) {
-    while let first = arrivals.first, first.end <= value.bytes.position { arrivals.removeFirst() }
+    while let next = arrivals.second, next.begin <= value.bytes.position { arrivals.removeFirst() }
     guard value.count > 0, let arrival = arrivals.first else { return }
     batches[Int(slot.rawValue & mask)] = Batch(
       slot: slot, receivedAt: arrival.time, commands: UInt64(value.count))
@@ -119,6 +123,7 @@ private struct Ring<Element> {
   private var begin = 0
 
   var first: Element? { begin < elements.count ? elements[begin] : nil }
+  var second: Element? { begin + 1 < elements.count ? elements[begin + 1] : nil }
 
   mutating func append(_ element: Element) {
     if begin > 64, begin * 2 > elements.count {
