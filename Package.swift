@@ -126,6 +126,7 @@ let package = Package(
       dependencies: [
         "RealRuntime", "Protocol",
         .product(name: "CoreMetrics", package: "swift-metrics"),
+        .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),

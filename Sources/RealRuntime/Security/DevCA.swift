@@ -97,7 +97,7 @@ public struct DevCA: Sendable {
   private static func makeRoot(
     _ title: DistinguishedName, _ key: Certificate.PrivateKey, days: Int
   ) throws -> Certificate {
-    let start = Date()
+    let start = Self.now
     return try Certificate(
       version: .v3, serialNumber: Certificate.SerialNumber(), publicKey: key.publicKey,
       notValidBefore: start, notValidAfter: start + Double(days) * 86_400, issuer: title,
@@ -113,8 +113,7 @@ public struct DevCA: Sendable {
     _ identity: PeerIdentity, _ leafKey: Certificate.PrivateKey, validity: Range<Int>,
     hosts: [String]
   ) throws -> Certificate {
-    // A minute back: the clocks of two machines differ.
-    let now = Date() - 60
+    let now = Self.now
     let isServer = identity.replica != nil
     let names =
       [GeneralName.uniformResourceIdentifier(identity.uri)]
@@ -135,6 +134,9 @@ public struct DevCA: Sendable {
         SubjectAlternativeNames(names)
       }, issuerPrivateKey: key)
   }
+
+  /// Five minutes back: the clocks of two machines differ, and a certificate's times are rounded to seconds.
+  private static var now: Date { Date() - 300 }
 
   private static func title(_ name: String) -> DistinguishedName {
     // The builder only fails for types that are not strings.

@@ -12,9 +12,8 @@ final class FakeBackend: AdminBackend {
     var refusal: AdminRefusal?
     /// Every call that changes something.
     var calls: [String] = []
-    /// Status calls wait until they are cancelled.
-    var isStuck = false
-    var wasCancelled = false
+    /// Status calls wait until they are cancelled, and then call this.
+    var whenStuck: (@Sendable () -> Void)?
   }
 
   let state: Mutex<State>
@@ -51,10 +50,10 @@ final class FakeBackend: AdminBackend {
   }
 
   func status() async throws(AdminRefusal) -> NodeStatus {
-    if state.withLock({ $0.isStuck }) {
+    if let isCancelled = state.withLock({ $0.whenStuck }) {
       let (never, _) = AsyncStream.makeStream(of: Void.self)
       for await _ in never {}
-      state.withLock { $0.wasCancelled = Task.isCancelled }
+      if Task.isCancelled { isCancelled() }
     }
     return state.withLock { $0.status }
   }

@@ -80,6 +80,34 @@ final class TestSocket: @unchecked Sendable {
     }
   }
 
+  /// Sends the pattern over and over until nothing more is taken for a while, or until so many bytes were; returns how
+  /// many.
+  func sendUntilHeldBack(_ pattern: [UInt8], atMost limitBytes: Int) async throws -> Int {
+    try await offPool { [self] in
+      var limit = timeval(tv_sec: 0, tv_usec: 500_000)
+      let size = socklen_t(MemoryLayout<timeval>.size)
+      setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+      defer {
+        limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, size)
+      }
+      var sent = 0
+      while sent < limitBytes {
+        let count = pattern[(sent % pattern.count)...].withUnsafeBytes {
+          Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        }
+        if count < 0 && errno == EINTR { continue }
+        if count < 0 && errno == EAGAIN { return sent }
+        guard count > 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        sent += count
+      }
+      return sent
+    }
+  }
+
+  /// Neither sends nor receives any more, as if it were closed.
+  func end() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+
   func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 }
 
