@@ -17,14 +17,9 @@ public enum CommandCoding {
   ) {
     var total = 0
     for argument in arguments { total += argument.count }
-    encode(verb, time, count: arguments.count, total: total, into: &out) { out, isWide in
-      var end = 0
+    encode(verb, time, count: arguments.count, total: total, into: &out) { writer in
       for argument in arguments {
-        end += argument.count
-        put(end, isWide, into: &out)
-      }
-      for argument in arguments {
-        out.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[argument]))
+        writer.put(argument: UnsafeRawBufferPointer(rebasing: bytes[argument]))
       }
     }
   }
@@ -34,13 +29,8 @@ public enum CommandCoding {
     _ verb: Verb, time: UInt64, arguments: [[UInt8]], into out: inout [UInt8]
   ) {
     let total = arguments.reduce(0) { $0 + $1.count }
-    encode(verb, time, count: arguments.count, total: total, into: &out) { out, isWide in
-      var end = 0
-      for argument in arguments {
-        end += argument.count
-        put(end, isWide, into: &out)
-      }
-      for argument in arguments { out.append(contentsOf: argument) }
+    encode(verb, time, count: arguments.count, total: total, into: &out) { writer in
+      for argument in arguments { argument.withUnsafeBytes { writer.put(argument: $0) } }
     }
   }
 
@@ -53,35 +43,67 @@ public enum CommandCoding {
 
   private static func encode(
     _ verb: Verb, _ time: UInt64, count: Int, total: Int, into out: inout [UInt8],
-    _ body: (inout [UInt8], _ isWide: Bool) -> Void
+    _ body: (inout ArgumentWriter) -> Void
   ) {
     precondition(total <= UInt32.max && count <= UInt32.max, "a command is shorter than 4 GiB")
     let isWide = total > UInt16.max || count > UInt16.max
-    out.reserveCapacityGeometrically(out.count + 12 + count * (isWide ? 4 : 2) + total)
+    let width = isWide ? 4 : 2
     // 48 bits of milliseconds last until the year 10889.
     let stamp = min(time, 1 << 48 - 1)
     let head = UInt64(verb.rawValue) | (isWide ? 1 << 8 : 0) | stamp << 16
-    withUnsafeBytes(of: head.littleEndian) { out.append(contentsOf: $0) }
-    put(count, isWide, into: &out)
-    body(&out, isWide)
-  }
-
-  @inline(__always)
-  private static func put(_ value: Int, _ isWide: Bool, into out: inout [UInt8]) {
-    if isWide {
-      let word = UInt32(truncatingIfNeeded: value).littleEndian
-      withUnsafeBytes(of: word) { out.append(contentsOf: $0) }
-    } else {
-      let word = UInt16(truncatingIfNeeded: value).littleEndian
-      withUnsafeBytes(of: word) { out.append(contentsOf: $0) }
+    let length = 8 + width + count * width + total
+    out.append(addingCapacity: length) { (span: inout OutputSpan<UInt8>) in
+      span.withUnsafeMutableBufferPointer { buffer, initialized in
+        let place = UnsafeMutableRawBufferPointer(
+          rebasing: UnsafeMutableRawBufferPointer(buffer)[initialized..<initialized + length])
+        place.storeBytes(of: head.littleEndian, toByteOffset: 0, as: UInt64.self)
+        var writer = ArgumentWriter(
+          UnsafeMutableRawBufferPointer(rebasing: place[8...]), count: count, isWide: isWide)
+        body(&writer)
+        precondition(writer.isComplete, "fewer arguments than announced")
+        initialized += length
+      }
     }
   }
 }
 
-extension [UInt8] {
-  /// As `reserveCapacity`, without its habit of growing to exactly what was asked for.
-  mutating func reserveCapacityGeometrically(_ needed: Int) {
-    if needed > capacity { reserveCapacity(Swift.max(needed, 2 * capacity)) }
+/// Writes count, ends and bytes of the arguments into memory of exactly their length.
+private struct ArgumentWriter {
+  private let bytes: UnsafeMutableRawBufferPointer
+  private let isWide: Bool
+  private let first: Int
+  private var end = 0
+  private var index = 1
+  private let count: Int
+
+  init(_ bytes: UnsafeMutableRawBufferPointer, count: Int, isWide: Bool) {
+    self.bytes = bytes
+    self.isWide = isWide
+    self.count = count
+    first = (count + 1) * (isWide ? 4 : 2)
+    put(count, at: 0)
+  }
+
+  var isComplete: Bool { index == count + 1 && first + end == bytes.count }
+
+  @inline(__always)
+  mutating func put(argument: UnsafeRawBufferPointer) {
+    precondition(bytes.count - first - end >= argument.count, "longer than announced")
+    UnsafeMutableRawBufferPointer(rebasing: bytes[(first + end)...]).copyMemory(from: argument)
+    end += argument.count
+    put(end, at: index)
+    index += 1
+  }
+
+  @inline(__always)
+  private func put(_ value: Int, at index: Int) {
+    if isWide {
+      let word = UInt32(truncatingIfNeeded: value).littleEndian
+      bytes.storeBytes(of: word, toByteOffset: 4 * index, as: UInt32.self)
+    } else {
+      let word = UInt16(truncatingIfNeeded: value).littleEndian
+      bytes.storeBytes(of: word, toByteOffset: 2 * index, as: UInt16.self)
+    }
   }
 }
 

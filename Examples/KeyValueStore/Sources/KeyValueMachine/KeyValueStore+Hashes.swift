@@ -92,12 +92,12 @@ extension KeyValueStore {
       insert(arguments[0], hash, Record(kind == .hash ? .hash(Box(map)) : .set(Box(map))))
       return result
     }
-    guard let map = map(kind, at: position, &reply) else { return nil }
-    guard map.value.bytes + arguments.byteCount < Self.bodyMax else {
+    guard let bytes = mapBytes(kind, at: position, &reply) else { return nil }
+    guard bytes + arguments.byteCount < Self.bodyMax else {
       reply.tooLarge()
       return nil
     }
-    return changeMap(kind, at: position, hash, map, body)
+    return changeMap(kind, at: position, hash, body)
   }
 
   /// Removes from the map at the first argument, and the key with the last field; nil after an error was appended.
@@ -107,9 +107,9 @@ extension KeyValueStore {
   ) -> Int? {
     let (hash, position) = locate(arguments[0])
     guard let position else { return 0 }
-    guard let map = map(kind, at: position, &reply) else { return nil }
+    guard mapBytes(kind, at: position, &reply) != nil else { return nil }
     var isEmpty = false
-    let result = changeMap(kind, at: position, hash, map) { map in
+    let result = changeMap(kind, at: position, hash) { map in
       let result = body(&map)
       isEmpty = map.count == 0
       return result
@@ -118,27 +118,37 @@ extension KeyValueStore {
     return result
   }
 
-  private func map(
+  /// Nil after an error was appended. It is a function so that nothing holds on to the map when that is changed.
+  private func mapBytes(
     _ kind: MapKind, at position: Position, _ reply: inout ReplyWriter
-  ) -> Box<FieldMap>? {
+  ) -> Int? {
     switch (table[position].value, kind) {
-    case (.hash(let map), .hash), (.set(let map), .set): return map
+    case (.hash(let map), .hash), (.set(let map), .set): return map.value.bytes
     default:
       reply.wrongType()
       return nil
     }
   }
 
+  /// Changes the map there, in place unless a copy of the store shares it.
   private mutating func changeMap(
-    _ kind: MapKind, at position: Position, _ hash: UInt64, _ map: consuming Box<FieldMap>,
-    _ body: (inout FieldMap) -> Int
-  ) -> Int {
-    // Taken out of the table, the box is referenced once.
-    table[position].value = .string([])
+    _ kind: MapKind, at position: Position, _ hash: UInt64, _ body: (inout FieldMap) -> Int
+  ) -> Int? {
+    guard var map = takeMap(at: position) else { return nil }
     let result = Box.change(&map, body)
     table[position].value = kind == .hash ? .hash(map) : .set(map)
     settle(position, hash)
     return result
+  }
+
+  /// Taken out of the table, the map is referenced once.
+  private mutating func takeMap(at position: Position) -> Box<FieldMap>? {
+    switch table[position].value {
+    case .hash(let map), .set(let map):
+      table[position].value = .string([])
+      return map
+    case .string, .list: return nil
+    }
   }
 }
 

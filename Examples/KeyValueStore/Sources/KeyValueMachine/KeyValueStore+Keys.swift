@@ -119,8 +119,8 @@ extension UnsafeRawBufferPointer {
 }
 
 /// Patterns as KEYS and SCAN know them: `*`, `?`, `[a-z]`, `[^a-z]`, and `\` before what is meant literally.
-enum Glob {
-  static func matches(_ text: [UInt8], pattern: ByteView) -> Bool {
+public enum Glob {
+  public static func matches(_ text: [UInt8], pattern: UnsafeRawBufferPointer) -> Bool {
     text.withUnsafeBytes { matches($0, pattern: pattern) }
   }
 

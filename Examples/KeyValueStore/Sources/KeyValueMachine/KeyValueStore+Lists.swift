@@ -12,13 +12,10 @@ extension KeyValueStore {
       insert(arguments[0], hash, Record(.list(Box(list))))
       return reply.integer(list.count)
     }
-    guard case .list(let list) = table[position].value else { return reply.wrongType() }
-    guard list.value.bytes + arguments.byteCount < Self.bodyMax else { return reply.tooLarge() }
-    let count = changeList(at: position, hash, list) { list in
-      Self.push(arguments, front: front, onto: &list)
-      return list.count
-    }
-    reply.integer(count)
+    guard let size = listSize(at: position, &reply) else { return }
+    guard size.bytes + arguments.byteCount < Self.bodyMax else { return reply.tooLarge() }
+    changeList(at: position, hash) { Self.push(arguments, front: front, onto: &$0) }
+    reply.integer(size.count + arguments.count - 1)
   }
 
   private static func push(_ arguments: Arguments, front: Bool, onto list: inout List) {
@@ -41,28 +38,42 @@ extension KeyValueStore {
     }
     let (hash, position) = locate(arguments[0])
     guard let position else { return limit == nil ? reply.null() : reply.nullArray() }
-    guard case .list(let list) = table[position].value else { return reply.wrongType() }
-    let count = min(limit ?? 1, list.value.count)
+    guard let size = listSize(at: position, &reply) else { return }
+    let count = min(limit ?? 1, size.count)
     if limit != nil { reply.array(count) }
     guard count > 0 else { return }
-    let left = changeList(at: position, hash, list) { list in
+    changeList(at: position, hash) { list in
       for _ in 0..<count { reply.bulk(orNull: front ? list.popFront() : list.popBack()) }
-      return list.count
     }
-    if left == 0 { remove(at: position) }
+    if count == size.count { remove(at: position) }
   }
 
-  /// Changes the list there, which is `list`, in place unless a copy of the store shares it.
+  /// Nil after an error was appended. It is a function so that nothing holds on to the list when that is changed.
+  private func listSize(
+    at position: Position, _ reply: inout ReplyWriter
+  ) -> (count: Int, bytes: Int)? {
+    guard case .list(let list) = table[position].value else {
+      reply.wrongType()
+      return nil
+    }
+    return (list.value.count, list.value.bytes)
+  }
+
+  /// Changes the list there, in place unless a copy of the store shares it.
   private mutating func changeList(
-    at position: Position, _ hash: UInt64, _ list: consuming Box<List>,
-    _ body: (inout List) -> Int
-  ) -> Int {
-    // Taken out of the table, the box is referenced once.
-    table[position].value = .string([])
-    let result = Box.change(&list, body)
+    at position: Position, _ hash: UInt64, _ body: (inout List) -> Void
+  ) {
+    guard var list = takeList(at: position) else { return }
+    Box.change(&list, body)
     table[position].value = .list(list)
     settle(position, hash)
-    return result
+  }
+
+  /// Taken out of the table, the list is referenced once.
+  private mutating func takeList(at position: Position) -> Box<List>? {
+    guard case .list(let list) = table[position].value else { return nil }
+    table[position].value = .string([])
+    return list
   }
 }
 

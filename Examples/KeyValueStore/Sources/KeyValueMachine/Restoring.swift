@@ -29,7 +29,7 @@ struct Restoring: Sendable {
   /// The key whose elements are coming.
   private struct Current: Sendable {
     var key: [UInt8]
-    var kind: SnapshotFormat.Kind
+    var kind: StoreFormat.Kind
     var expiry: UInt64
     var elementsLeft: Int
     var string: [UInt8] = []
@@ -81,7 +81,7 @@ struct Restoring: Sendable {
     _ reader: inout Cursor, _ store: inout KeyValueStore
   ) throws(SnapshotInvalid) -> Bool {
     guard let magic = reader.word() else { return false }
-    guard magic == SnapshotFormat.magic else { throw .header }
+    guard magic == StoreFormat.magic else { throw .header }
     guard let now = reader.word(), let applied = reader.word(), let keys = reader.word() else {
       return false
     }
@@ -102,7 +102,7 @@ struct Restoring: Sendable {
     guard let key = try reader.bytes(), let kindCode = reader.byte(), let expiry = reader.word(),
       let count = try reader.length()
     else { return false }
-    guard let kind = SnapshotFormat.Kind(rawValue: kindCode) else {
+    guard let kind = StoreFormat.Kind(rawValue: kindCode) else {
       throw .machine(SnapshotFault.kind.rawValue)
     }
     guard count > 0, kind != .string || count == 1 else {

@@ -15,7 +15,7 @@ import Protocol
 // A cursor says where a piece begins: in a shard (11 bits, 0 for the header), at a slot there (21), at a byte of what is
 // written for it (32). It holds for the frozen store it was made from.
 
-enum SnapshotFormat {
+enum StoreFormat {
   static let magic: UInt64 = 0x3153_564B_4C53_5200  // "\0RSLKVS1"
   static let headerLength = 32
   static let slotMax = 1 << 21
@@ -124,23 +124,23 @@ extension KeyValueStore {
 
   private func write(from cursor: UInt64, _ writer: inout PieceWriter) -> UInt64? {
     var position = Position(
-      shard: Int(cursor >> 53) - 1, slot: Int(cursor >> 32) & (SnapshotFormat.slotMax - 1))
+      shard: Int(cursor >> 53) - 1, slot: Int(cursor >> 32) & (StoreFormat.slotMax - 1))
     var offset = Int(cursor & 0xFFFF_FFFF)
     if position.shard < 0 {
       let room = writer.room
       writer.begin(skipping: offset)
-      writer.put(word: SnapshotFormat.magic)
+      writer.put(word: StoreFormat.magic)
       writer.put(word: now)
       writer.put(word: applied)
       writer.put(word: UInt64(table.count))
-      if offset + room < SnapshotFormat.headerLength { return UInt64(offset + room) }
+      if offset + room < StoreFormat.headerLength { return UInt64(offset + room) }
       position = Position(shard: 0, slot: 0)
       offset = 0
     }
     while let at = table.next(from: position) {
       if writer.isFull { return Self.cursor(at, offset: 0) }
       let entry = table.entry(at: at)
-      let (length, room) = (SnapshotFormat.length(entry), writer.room)
+      let (length, room) = (StoreFormat.length(entry), writer.room)
       writer.begin(skipping: offset)
       Self.write(entry, &writer)
       if offset + room < length { return Self.cursor(at, offset: offset + room) }
@@ -156,9 +156,9 @@ extension KeyValueStore {
 
   private static func write(_ entry: Table<Record>.Entry, _ writer: inout PieceWriter) {
     writer.put(entry.key)
-    writer.put(byte: SnapshotFormat.kind(entry.payload.value).rawValue)
+    writer.put(byte: StoreFormat.kind(entry.payload.value).rawValue)
     writer.put(word: entry.payload.expiry)
-    writer.put(length: SnapshotFormat.count(entry.payload.value))
+    writer.put(length: StoreFormat.count(entry.payload.value))
     switch entry.payload.value {
     case .string(let bytes): writer.put(bytes)
     case .list(let list):

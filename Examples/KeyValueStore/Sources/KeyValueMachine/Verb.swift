@@ -169,8 +169,11 @@ extension Verb {
   @inlinable
   public static func named(_ name: UnsafeRawBufferPointer) -> Verb? {
     guard let word = CommandWord(name) else { return nil }
-    return names[word]
+    return named(word)
   }
+
+  @inlinable
+  public static func named(_ word: CommandWord) -> Verb? { names[word] }
 
   @usableFromInline static let names = WordTable(table.map { ($0.name, $0.verb) })
 }

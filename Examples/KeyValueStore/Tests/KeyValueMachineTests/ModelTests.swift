@@ -1,5 +1,6 @@
 import Protocol
 import RESP
+import TestSupport
 import Testing
 
 @testable import KeyValueMachine
