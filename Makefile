@@ -22,7 +22,7 @@ campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-
   --scratch-path .build-contracts $(checked)
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
-.PHONY: help bootstrap demo test build release lint format coverage bench mutants soak \
+.PHONY: help bootstrap demo test examples build release lint format coverage bench mutants soak \
   fuzz-decoders docs-check clean
 
 help: ## List the targets
@@ -38,6 +38,12 @@ test: bootstrap ## All tests (debug build, contracts on), then the number of tes
 	@mkdir -p artifacts
 	$(SWIFT) test $(checked) --parallel 2>&1 | tee artifacts/test.log
 	@scripts/count-cases artifacts/test.log
+
+examples: bootstrap ## The tests of every package in Examples/
+	@for package in Examples/*/; do \
+	  echo "== $$package"; \
+	  $(SWIFT) test --package-path "$$package" $(SWIFTFLAGS) --parallel || exit 1; \
+	done
 
 build: ## Debug build of everything
 	$(SWIFT) build $(checked) --build-tests
