@@ -1,0 +1,234 @@
+import ArgumentParser
+import Foundation
+import Protocol
+import RSLClient
+import RealRuntime
+import Synchronization
+
+struct Demo: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show a cluster that loses its leader and nothing else.",
+    discussion: """
+      Three replicas as processes of their own, a load, kill -9 of the leader under it, a restart, and every write that \
+      was acknowledged read back.
+      """)
+
+  @Option(help: "How many replicas.") var replicas = 3
+  @Option(help: "Writers at the same time.") var writers = 64
+  @Option(help: "How often the leader is killed.") var kills = 3
+  @Option(help: "Seconds of load between two kills.") var seconds = 3.0
+  @Option(help: "Where the journals lie; a new folder in it is made, and removed.")
+  var directory = "."
+  @Option(help: "table or json.") var format = OutputFormat.table
+
+  func validate() throws {
+    guard (3...9).contains(replicas) else { throw ValidationError("--replicas must be 3 to 9") }
+    guard writers > 0, kills >= 0, seconds > 0 else {
+      throw ValidationError("--writers, --kills and --seconds must be above zero")
+    }
+  }
+
+  func run() async throws {
+    let folder = "\(directory)/rsl-demo-\(UUID().uuidString.prefix(8))"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    var options = LocalCluster.Options(directory: folder)
+    options.replicas = replicas
+    let cluster = try LocalCluster(options)
+    try cluster.start()
+    defer { cluster.stop() }
+    let client = Client(cluster.clientConfiguration)
+    let ledger = Ledger()
+    let load = Task { [writers] in await Writers(client, ledger).run(writers) }
+    say("\(replicas) replicas, \(writers) writers")
+    try await until("the first write is acknowledged") { ledger.count > 0 }
+    var outages: [Double] = []
+    for kill in 0..<kills {
+      try await Task.sleep(for: .seconds(seconds))
+      guard let leader = try await leader(of: cluster) else {
+        throw CommandFailure(.liveness, "no replica says that it leads")
+      }
+      let before = ledger.count
+      ledger.beginOutage()
+      cluster.kill(leader)
+      try await until("a write is acknowledged after kill -9 of the leader") {
+        ledger.count > before + writers
+      }
+      let outage = ledger.longestGap()
+      outages.append(outage)
+      say(
+        String(
+          format: "kill -9 of the leader (%@), number %d: writes stood still for %.0f ms",
+          "\(leader.id)", kill + 1, outage * 1e3))
+      try cluster.start(leader)
+      try await until("\(leader.id) has caught up") { await hasCaughtUp(leader, ledger) }
+      say("\(leader.id) is back and has caught up")
+    }
+    try await Task.sleep(for: .seconds(seconds))
+    load.cancel()
+    await load.value
+    let lost = await verify(client, ledger)
+    await client.close()
+    report(ledger, lost, outages)
+    guard lost == 0 else { throw CommandFailure(.safety, "\(lost) acknowledged writes are lost") }
+  }
+
+  /// Waits for a condition, looking again and again; fails when it does not come.
+  private func until(
+    _ what: String, _ condition: @escaping () async throws -> Bool
+  ) async throws {
+    let end = ContinuousClock.now + .seconds(30)
+    while ContinuousClock.now < end {
+      if try await condition() { return }
+      try await Task.sleep(for: .milliseconds(5))
+    }
+    throw CommandFailure(.liveness, "in 30 seconds: not \(what)")
+  }
+
+  private func leader(of cluster: LocalCluster) async throws -> LocalCluster.Replica? {
+    for replica in cluster.replicas where replica.pid != nil {
+      if let status = try? await AdminClient(endpoint: replica.admin).status(), status.role == "leader" {
+        return replica
+      }
+    }
+    return nil
+  }
+
+  private func hasCaughtUp(_ replica: LocalCluster.Replica, _ ledger: Ledger) async -> Bool {
+    guard let status = try? await AdminClient(endpoint: replica.admin).status() else { return false }
+    // Behind by no more than what is under way.
+    return status.appliedUpTo + 256 >= ledger.highestSlot
+  }
+
+  /// How many acknowledged writes cannot be read back.
+  private func verify(_ client: Client, _ ledger: Ledger) async -> Int {
+    var lost = 0
+    for (key, puts) in ledger.acknowledged {
+      var query: [UInt8] = []
+      ByteStore.encodeGet(key, into: &query)
+      guard let reply = try? await client.read(query), reply.bytes.count >= 8 else {
+        lost += 1
+        continue
+      }
+      let found = reply.bytes.prefix(8).enumerated().reduce(UInt64(0)) {
+        $0 | UInt64($1.element) << UInt64(8 * $1.offset)
+      }
+      if found < puts { lost += Int(puts - found) }
+    }
+    return lost
+  }
+
+  private func report(_ ledger: Ledger, _ lost: Int, _ outages: [Double]) {
+    let sorted = outages.sorted()
+    switch format {
+    case .table:
+      say("\(ledger.count) writes acknowledged, \(ledger.unknown) of unknown outcome, \(lost) lost")
+      if let longest = sorted.last {
+        say(
+          String(
+            format: "outage after a kill: median %.0f ms, longest %.0f ms",
+            sorted[sorted.count / 2] * 1e3, longest * 1e3))
+      }
+      say(
+        String(
+          format: "latency of a write: p50 %.0f us, p99 %.0f us",
+          ledger.latency(0.5) * 1e6, ledger.latency(0.99) * 1e6))
+    case .json:
+      let value: [String: Any] = [
+        "acknowledged": ledger.count, "unknown": ledger.unknown, "lost": lost,
+        "outageSeconds": outages, "p50Seconds": ledger.latency(0.5),
+        "p99Seconds": ledger.latency(0.99),
+      ]
+      if let data = try? JSONSerialization.data(withJSONObject: value, options: .sortedKeys) {
+        print(String(decoding: data, as: UTF8.self))
+      }
+    }
+  }
+
+  private func say(_ text: String) { if format == .table { print(text) } }
+}
+
+/// What the cluster has acknowledged, and when.
+private final class Ledger: Sendable {
+  private struct State {
+    var count = 0
+    var unknown = 0
+    var highestSlot: UInt64 = 0
+    /// By key: how many puts were acknowledged at least.
+    var puts: [UInt64: UInt64] = [:]
+    var lastAt = ContinuousClock.now
+    var gap = Duration.zero
+    var latencies: [Duration] = []
+  }
+
+  private static let latenciesMax = 1 << 18
+  private let state = Mutex(State())
+
+  var count: Int { state.withLock { $0.count } }
+  var unknown: Int { state.withLock { $0.unknown } }
+  var highestSlot: UInt64 { state.withLock { $0.highestSlot } }
+  var acknowledged: [(key: UInt64, puts: UInt64)] {
+    state.withLock { $0.puts.map { ($0.key, $0.value) } }
+  }
+
+  func acknowledge(_ key: UInt64, puts: UInt64, slot: Slot, took: Duration) {
+    state.withLock { state in
+      let now = ContinuousClock.now
+      state.gap = max(state.gap, now - state.lastAt)
+      state.lastAt = now
+      state.count += 1
+      state.highestSlot = max(state.highestSlot, slot.rawValue)
+      state.puts[key] = max(state.puts[key] ?? 0, puts)
+      if state.latencies.count < Self.latenciesMax { state.latencies.append(took) }
+    }
+  }
+
+  func noteUnknown() { state.withLock { $0.unknown += 1 } }
+
+  func beginOutage() { state.withLock { $0.gap = .zero } }
+
+  /// The longest time without an acknowledgement since `beginOutage`, in seconds.
+  func longestGap() -> Double { state.withLock { $0.gap / .seconds(1) } }
+
+  /// In seconds.
+  func latency(_ share: Double) -> Double {
+    let sorted = state.withLock { $0.latencies }.sorted()
+    return sorted.isEmpty ? 0 : sorted[Int(Double(sorted.count - 1) * share)] / .seconds(1)
+  }
+}
+
+/// Writers of their own keys, each as fast as the cluster answers.
+private struct Writers: Sendable {
+  let client: Client
+  let ledger: Ledger
+
+  init(_ client: Client, _ ledger: Ledger) {
+    self.client = client
+    self.ledger = ledger
+  }
+
+  func run(_ count: Int) async {
+    await withTaskGroup { group in
+      for writer in 0..<count {
+        group.addTask {
+          while !Task.isCancelled { await write(UInt64(writer)) }
+        }
+      }
+    }
+  }
+
+  private func write(_ key: UInt64) async {
+    var command: [UInt8] = []
+    ByteStore.encodePut(key, value: [UInt8](repeating: 7, count: 48).span.bytes, into: &command)
+    let begin = ContinuousClock.now
+    do throws(ClientError) {
+      let reply = try await client.execute(command)
+      guard reply.bytes.count == 8 else { return ledger.noteUnknown() }
+      let puts = reply.bytes.enumerated().reduce(UInt64(0)) {
+        $0 | UInt64($1.element) << UInt64(8 * $1.offset)
+      }
+      ledger.acknowledge(key, puts: puts, slot: reply.slot, took: ContinuousClock.now - begin)
+    } catch {
+      if case .unknownOutcome = error { ledger.noteUnknown() }
+    }
+  }
+}
