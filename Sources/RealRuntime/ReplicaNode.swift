@@ -27,9 +27,10 @@ public final class ReplicaNode: Sendable {
   /// Recovers the replica from its directory, opens its ports and begins to run it.
   ///
   /// Throws what is wrong with the directory (`DataDirectory.Failure`), its journal, the options or the addresses.
+  /// - Parameter credentials: for TLS, which can be exchanged while the node runs; nil: those that the configuration names.
   public static func start(
     configuration: NodeConfiguration, machine: some StateMachine & Sendable,
-    logger: Logger = Logger(label: "rsl")
+    logger: Logger = Logger(label: "rsl"), credentials: TLSCredentials? = nil
   ) throws -> ReplicaNode {
     let lock = try DataDirectory.open(
       configuration.dataDirectory, cluster: configuration.cluster, replica: configuration.replica)
@@ -37,7 +38,7 @@ public final class ReplicaNode: Sendable {
     let stages = StageBoard()
     let host = try ReplicaHost(
       configuration: configuration, application: application, logger: logger, stages: stages,
-      seed: UInt64.random(in: 0...UInt64.max))
+      bridge: try bridge(configuration, credentials, logger), seed: UInt64.random(in: 0...UInt64.max))
     let node = ReplicaNode(configuration: configuration, mailbox: host.mailbox, stages: stages)
     // Handed over: nothing on this side touches the host again.
     nonisolated(unsafe) let confined = host
@@ -50,6 +51,18 @@ public final class ReplicaNode: Sendable {
       node.ended(result)
     }
     return node
+  }
+
+  /// What ends TLS, when any port speaks it.
+  private static func bridge(
+    _ configuration: NodeConfiguration, _ credentials: TLSCredentials?, _ logger: Logger
+  ) throws -> TLSBridge? {
+    guard configuration.tls.isEnabled || configuration.tls.clients != .plaintext else { return nil }
+    return TLSBridge(
+      credentials: try credentials ?? TLSCredentials(configuration),
+      ledger: RefusalLedger(logger: logger),
+      handshakeDeadline: configuration.limits.handshakeDeadline,
+      connectionsMax: configuration.limits.connections)
   }
 
   private init(

@@ -60,15 +60,15 @@ struct CommandFailure: Error {
   }
 }
 
-/// Calls a closure when the process is asked to end.
-final class StopSignals {
+/// Calls a closure when one of these signals comes.
+final class SignalHandler {
   private let sources: [any DispatchSourceSignal]
 
-  init(_ stop: @escaping @Sendable () -> Void) {
-    sources = [SIGTERM, SIGINT].map { number in
+  init(_ numbers: [Int32], _ handler: @escaping @Sendable () -> Void) {
+    sources = numbers.map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler(handler: stop)
+      source.setEventHandler(handler: handler)
       source.resume()
       return source
     }

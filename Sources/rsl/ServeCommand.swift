@@ -16,10 +16,14 @@ struct ConfigurationArguments: ParsableArguments {
       valueName: "--key value"))
   var settings: [String] = []
 
+  func loaded() throws(ConfigurationError) -> LoadedConfiguration {
+    try NodeConfiguration.load(
+      file: config, environment: ProcessInfo.processInfo.environment, flags: settings)
+  }
+
   func load() throws -> LoadedConfiguration {
     do throws(ConfigurationError) {
-      return try NodeConfiguration.load(
-        file: config, environment: ProcessInfo.processInfo.environment, flags: settings)
+      return try loaded()
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }
@@ -36,27 +40,42 @@ struct Serve: AsyncParsableCommand {
   func run() async throws {
     let loaded = try arguments.load()
     let configuration = loaded.configuration
-    var logger = Logger(label: "rsl") { StreamLogHandler.standardError(label: $0) }
-    logger.logLevel = configuration.logging.level
+    let output = LogOutput(configuration.logging)
+    var logger = output.logger("rsl")
     logger[metadataKey: "replica"] = "\(configuration.replica)"
     for warning in loaded.warnings { logger.warning("\(warning)") }
     let node: ReplicaNode
+    let credentials: TLSCredentials?
     do {
+      let tls = configuration.tls
+      let isUsed = tls.isEnabled || tls.clients != .plaintext || tls.admin != .plaintext
+      credentials = isUsed ? try TLSCredentials(configuration) : nil
       node = try ReplicaNode.start(
-        configuration: configuration, machine: ByteStore(), logger: logger)
+        configuration: configuration, machine: ByteStore(), logger: logger,
+        credentials: credentials)
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }
     var admin: AdminServer?
     if let endpoint = configuration.listen.admin {
       do {
-        admin = try await AdminServer.start(at: endpoint, backend: node)
+        admin = try await AdminServer.start(
+          at: endpoint, backend: node,
+          credentials: configuration.tls.admin == .mutual ? credentials : nil)
       } catch {
         throw CommandFailure(.usage, "listen.admin \(endpoint): \(error)")
       }
     }
-    let signals = StopSignals { node.stop() }
-    defer { withExtendedLifetime(signals) {} }
+    let stop = SignalHandler([SIGTERM, SIGINT]) { node.stop() }
+    let reload = NodeReload(running: configuration, log: output, credentials: credentials) {
+      [arguments] () throws(ConfigurationError) in try arguments.loaded()
+    }
+    let hangUp = SignalHandler([SIGHUP]) { [logger] in
+      let outcome = reload.perform()
+      for line in outcome.done { logger.info("reloaded", metadata: ["what": "\(line)"]) }
+      for line in outcome.problems { logger.warning("not reloaded", metadata: ["what": "\(line)"]) }
+    }
+    defer { withExtendedLifetime((stop, hangUp)) {} }
     do {
       try await node.ended()
     } catch {

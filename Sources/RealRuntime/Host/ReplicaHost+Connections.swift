@@ -34,15 +34,38 @@ extension ReplicaHost {
 
   // MARK: Listening
 
-  func listen() throws(SystemError) {
-    for (kind, endpoint) in [
-      (Connection.Kind.peer, configuration.listen.peer),
-      (.client, configuration.listen.client),
-    ] {
+  func listen() throws {
+    let tls = configuration.tls
+    let others = Set(links.map(\.id)).subtracting([replica.id])
+    try listen(
+      .peer, configuration.listen.peer, bridged: tls.isEnabled ? .members(others) : nil)
+    try listen(
+      .client, configuration.listen.client,
+      bridged: tls.clients == .mutual ? .certified : tls.clients == .server ? .open : nil)
+  }
+
+  /// - Parameter bridged: who may connect by TLS; nil: the loop listens by itself, in plaintext.
+  private func listen(
+    _ kind: Connection.Kind, _ endpoint: SocketEndpoint, bridged port: TLSBridge.Port?
+  ) throws {
+    if let port {
+      let mailbox = mailbox
+      clientPort = try bridge!.listen(at: endpoint, for: port) { bridged in
+        // Nobody to give it to: the host has ended.
+        if !mailbox.post(.bridged(kind, bridged)) { close(bridged.descriptor) }
+      }.port
+    } else {
       let descriptor = try Socket.listen(host: endpoint.address, port: endpoint.port)
       listeners.append(Listener(descriptor: descriptor, kind: kind))
       try poller.add(descriptor, token: Self.listenerFlag | UInt64(listeners.count - 1))
+      clientPort = Socket.localPort(descriptor) ?? endpoint.port
     }
+  }
+
+  /// A connection came through the bridge.
+  func bridged(_ kind: Connection.Kind, _ bridged: TLSBridge.Bridged) {
+    _ = adopt(
+      bridged.descriptor, kind, identity: bridged.identity, state: .greeting, from: bridged.remote)
   }
 
   func listener(_ token: UInt64) -> Listener? {
@@ -65,7 +88,8 @@ extension ReplicaHost {
 
   /// Takes a connected socket over; nil, and the socket is closed, when there are too many.
   func adopt(
-    _ descriptor: Int32, _ kind: Connection.Kind, identity: PeerName?, state: Connection.State
+    _ descriptor: Int32, _ kind: Connection.Kind, identity: PeerIdentity?,
+    state: Connection.State, from host: String? = nil
   ) -> Connection? {
     let limits = configuration.limits
     guard connectionCount < limits.connections,
@@ -89,7 +113,8 @@ extension ReplicaHost {
         cluster: self.identity.cluster, ring: self.identity.ring, from: replica.id,
         self.identity.incarnation)
     let connection = Connection(
-      descriptor, token: token, kind: kind, identity: identity, state: state,
+      descriptor, token: token, kind: kind, host: host ?? Socket.peerHost(descriptor),
+      identity: identity, state: state,
       handshakeDeadline: now + limits.handshakeDeadline, route: route,
       frameLengthMax: limits.frameBytes)
     do throws(SystemError) {

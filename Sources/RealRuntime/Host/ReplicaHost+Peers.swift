@@ -1,6 +1,12 @@
 import Glibc
 import Protocol
 
+/// Why a peer was not reached.
+struct DialFailure: Error {
+  var reason: String
+  init(_ reason: String) { self.reason = reason }
+}
+
 /// The way to one other replica.
 final class PeerLink {
   let id: ReplicaID
@@ -56,32 +62,45 @@ extension ReplicaHost {
       else { continue }
       link.isDialing = true
       let (id, mailbox) = (link.id, mailbox)
-      dialer.run {
-        do throws(SystemError) {
-          mailbox.post(
-            .dialed(id, .success(try Socket.connect(host: address.host, port: address.peerPort))))
-        } catch {
-          mailbox.post(.dialed(id, .failure(error)))
+      if let bridge, configuration.tls.isEnabled {
+        let expected = PeerIdentity(cluster: identity.cluster, role: .replica(id))
+        bridge.connect(host: address.host, port: address.peerPort, expecting: expected) { result in
+          let isTaken = mailbox.post(.dialed(id, result.mapError { DialFailure($0.detail) }, isBridged: true))
+          if !isTaken, case .success(let descriptor) = result { close(descriptor) }
         }
+        continue
+      }
+      dialer.run {
+        let result: Result<Int32, DialFailure>
+        do throws(SystemError) {
+          result = .success(try Socket.connect(host: address.host, port: address.peerPort))
+        } catch {
+          result = .failure(DialFailure(error.description))
+        }
+        let isTaken = mailbox.post(.dialed(id, result, isBridged: false))
+        if !isTaken, case .success(let descriptor) = result { close(descriptor) }
       }
     }
   }
 
-  func dialed(_ id: ReplicaID, _ result: Result<Int32, SystemError>) {
+  func dialed(_ id: ReplicaID, _ result: Result<Int32, DialFailure>, isBridged: Bool) {
     guard let link = link(of: id) else { return }
     link.isDialing = false
     switch result {
     case .failure(let error):
-      dialFailed(link, "\(error)")
+      dialFailed(link, error.reason)
     case .success(let descriptor):
       guard link.connection == nil else {
         close(descriptor)
         return
       }
-      let connection = adopt(descriptor, .peer, identity: nil, state: .connecting)
+      // Through the bridge it is connected already, and the certificate was this peer's.
+      let connection = adopt(
+        descriptor, .peer, identity: nil, state: isBridged ? .greeting : .connecting)
       connection?.peer = id
       connection?.route.receiver = id
       link.connection = connection
+      if isBridged, let connection { greet(connection) }
     }
   }
 
@@ -123,7 +142,7 @@ extension ReplicaHost {
       throw .frame(refusal)
     }
     guard let link else { throw .notAMember(header.route.sender) }
-    if case .replica(let id)? = connection.identity, id != link.id { throw .impostor(link.id) }
+    if let identity = connection.identity, identity.replica != link.id { throw .impostor(link.id) }
     link.heardAt = now
     switch (header.kind, connection.state) {
     case (.hello, .greeting):

@@ -3,7 +3,8 @@ public import Protocol
 
 /// What other threads ask of the loop, or tell it.
 enum HostRequest: Sendable {
-  case dialed(ReplicaID, Result<Int32, SystemError>)
+  case dialed(ReplicaID, Result<Int32, DialFailure>, isBridged: Bool)
+  case bridged(Connection.Kind, TLSBridge.Bridged)
   case snapshot(SnapshotStore.Completion)
   case status(@Sendable (HostStatus?) -> Void)
   case transfer(to: ReplicaID?)
@@ -52,7 +53,8 @@ extension ReplicaHost {
   func takeMail() {
     for request in mailbox.take() where failure == nil {
       switch request {
-      case .dialed(let id, let result): dialed(id, result)
+      case .dialed(let id, let result, let isBridged): dialed(id, result, isBridged: isBridged)
+      case .bridged(let kind, let connection): bridged(kind, connection)
       case .snapshot(.taken(let info)): step(.snapshotTaken(info))
       case .snapshot(.stored(let info, let isValid)): step(.snapshotStored(info, isValid: isValid))
       case .snapshot(.failed(let error)): fail(.snapshot(error))
@@ -75,8 +77,7 @@ extension ReplicaHost {
       journalSegments: journal.segmentCount, journalFlushes: journal.flushes,
       journalBytesWritten: journal.bytesWritten, logBytes: log.count,
       connections: connectionCount, clientConnections: clientCount,
-      clientPort: listeners.first { $0.kind == .client }.flatMap { Socket.localPort($0.descriptor) }
-        ?? 0,
+      clientPort: clientPort,
       peers: links.filter { $0.id != replica.id }.map {
         HostStatus.Peer(
           id: $0.id, isConnected: $0.connection?.state == .open, droppedMessages: $0.dropped,
@@ -103,6 +104,7 @@ extension ReplicaHost {
     guard stopping == nil else { return }
     logger.info("stopping")
     for listener in listeners { poller.remove(listener.descriptor) }
+    bridge?.stop()
     if replica.leads {
       transfer(to: nil)
       stopping = .handingOver(until: now + configuration.options.electionTimeout * 2)

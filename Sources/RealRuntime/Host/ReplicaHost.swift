@@ -25,6 +25,8 @@ final class ReplicaHost {
   let identity: JournalIdentity
   let screen: FrameScreen
   let recorder: FlightRecorder?
+  /// Ends TLS in front of the loop; nil when everything is plaintext.
+  let bridge: TLSBridge?
   /// Times of the stages that commands pass, for whoever asks.
   let stages: StageBoard
   var stageClock: StageClock
@@ -46,6 +48,8 @@ final class ReplicaHost {
   var clientCount = 0
   var dirty: [Connection] = []
   var listeners: [Listener] = []
+  /// Where clients connect.
+  var clientPort: UInt16 = 0
   /// By the voter's index; the own place stays empty.
   var links: [PeerLink]
   let scratch: UnsafeMutableRawBufferPointer
@@ -97,9 +101,10 @@ final class ReplicaHost {
   /// Recovers the replica from its directory, opens its ports, and is ready to run.
   init(
     configuration: NodeConfiguration, application: any ApplicationHosting, logger: Logger,
-    stages: StageBoard = StageBoard(), seed: UInt64
+    stages: StageBoard = StageBoard(), bridge: TLSBridge? = nil, seed: UInt64
   ) throws {
     self.stages = stages
+    self.bridge = bridge
     stageClock = StageClock(slots: 2 * configuration.options.windowSlots)
     self.configuration = configuration
     self.application = application

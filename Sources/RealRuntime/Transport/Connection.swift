@@ -1,11 +1,5 @@
 import Glibc
-public import Protocol
-
-/// What a certificate says about the other side of a connection.
-public enum PeerName: Hashable, Sendable {
-  case replica(ReplicaID)
-  case client(String)
-}
+import Protocol
 
 /// Where a session's answers go, and how far they have come.
 final class SessionRoute {
@@ -45,7 +39,7 @@ final class Connection {
   /// Where it comes from, for logs and limits.
   let host: String
   /// Proven by a certificate; nil on a plaintext connection.
-  let identity: PeerName?
+  let identity: PeerIdentity?
   var state: State
   /// When to give up waiting for the other side's Hello.
   let handshakeDeadline: Instant
@@ -74,13 +68,13 @@ final class Connection {
   private var unsentBegin = 0
 
   init(
-    _ descriptor: Int32, token: UInt64, kind: Kind, identity: PeerName?, state: State,
-    handshakeDeadline: Instant, route: FrameRoute, frameLengthMax: Int
+    _ descriptor: Int32, token: UInt64, kind: Kind, host: String, identity: PeerIdentity?,
+    state: State, handshakeDeadline: Instant, route: FrameRoute, frameLengthMax: Int
   ) {
     self.descriptor = descriptor
     self.token = token
     self.kind = kind
-    host = Socket.peerHost(descriptor)
+    self.host = host
     self.identity = identity
     self.state = state
     self.handshakeDeadline = handshakeDeadline
