@@ -38,7 +38,8 @@ public final class ReplicaNode: Sendable {
     let stages = StageBoard()
     let host = try ReplicaHost(
       configuration: configuration, application: application, logger: logger, stages: stages,
-      bridge: try bridge(configuration, credentials, logger), seed: UInt64.random(in: 0...UInt64.max))
+      bridge: try bridge(configuration, credentials, logger),
+      seed: UInt64.random(in: 0...UInt64.max))
     let node = ReplicaNode(configuration: configuration, mailbox: host.mailbox, stages: stages)
     // Handed over: nothing on this side touches the host again.
     nonisolated(unsafe) let confined = host

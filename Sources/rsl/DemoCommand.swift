@@ -86,7 +86,9 @@ struct Demo: AsyncParsableCommand {
 
   private func leader(of cluster: LocalCluster) async throws -> LocalCluster.Replica? {
     for replica in cluster.replicas where replica.pid != nil {
-      if let status = try? await AdminClient(endpoint: replica.admin).status(), status.role == "leader" {
+      if let status = try? await AdminClient(endpoint: replica.admin).status(),
+        status.role == "leader"
+      {
         return replica
       }
     }
@@ -94,7 +96,9 @@ struct Demo: AsyncParsableCommand {
   }
 
   private func hasCaughtUp(_ replica: LocalCluster.Replica, _ ledger: Ledger) async -> Bool {
-    guard let status = try? await AdminClient(endpoint: replica.admin).status() else { return false }
+    guard let status = try? await AdminClient(endpoint: replica.admin).status() else {
+      return false
+    }
     // Behind by no more than what is under way.
     return status.appliedUpTo + 256 >= ledger.highestSlot
   }

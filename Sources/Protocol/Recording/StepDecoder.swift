@@ -123,7 +123,8 @@ struct StepDecoder {
     case .persistAccepted:
       let ballot = try ballot(first, &reader)
       let slot = try slot(&reader)
-      return .persist(JournalRecord(.accepted(slot, ballot, try value(first, slot, &reader)), epoch: epoch))
+      return .persist(
+        JournalRecord(.accepted(slot, ballot, try value(first, slot, &reader)), epoch: epoch))
     case .persistLearned:
       try refuse(StepTag.sameBallot, in: first, at: at)
       let slot = try slot(&reader)
@@ -156,8 +157,10 @@ struct StepDecoder {
     _ tag: StepTag.Effect, _ reader: inout ByteReader, at: Int, epoch: Epoch
   ) throws(DecodeError) -> Effect {
     switch tag {
-    case .persistChosenUpTo: return .persist(JournalRecord(.chosenUpTo(try chosen(&reader)), epoch: epoch))
-    case .persistSnapshot: return .persist(JournalRecord(.snapshot(try snapshot(&reader)), epoch: epoch))
+    case .persistChosenUpTo:
+      return .persist(JournalRecord(.chosenUpTo(try chosen(&reader)), epoch: epoch))
+    case .persistSnapshot:
+      return .persist(JournalRecord(.snapshot(try snapshot(&reader)), epoch: epoch))
     case .send:
       let to = ReplicaID(try reader.packed32())
       return .send(to: to, try message(&reader))

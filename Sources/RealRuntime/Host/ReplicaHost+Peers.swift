@@ -65,7 +65,8 @@ extension ReplicaHost {
       if let bridge, configuration.tls.isEnabled {
         let expected = PeerIdentity(cluster: identity.cluster, role: .replica(id))
         bridge.connect(host: address.host, port: address.peerPort, expecting: expected) { result in
-          let isTaken = mailbox.post(.dialed(id, result.mapError { DialFailure($0.detail) }, isBridged: true))
+          let isTaken = mailbox.post(
+            .dialed(id, result.mapError { DialFailure($0.detail) }, isBridged: true))
           if !isTaken, case .success(let descriptor) = result { close(descriptor) }
         }
         continue

@@ -49,9 +49,17 @@ import Testing
 
   static let effects: [(name: String, effect: Effect)] = [
     ("persist promised", .persist(JournalRecord(.promised(other), epoch: Epoch(1)))),
-    ("persist accepted", .persist(JournalRecord(.accepted(Slot(0x31), other, GoldenTests.value), epoch: Epoch(1)))),
-    ("persist learned", .persist(JournalRecord(.learned(Slot(0x31), GoldenTests.value), epoch: Epoch(1)))),
-    ("persist learned no-op", .persist(JournalRecord(.learned(Slot(0x31), .noop), epoch: Epoch(1)))),
+    (
+      "persist accepted",
+      .persist(JournalRecord(.accepted(Slot(0x31), other, GoldenTests.value), epoch: Epoch(1)))
+    ),
+    (
+      "persist learned",
+      .persist(JournalRecord(.learned(Slot(0x31), GoldenTests.value), epoch: Epoch(1)))
+    ),
+    (
+      "persist learned no-op", .persist(JournalRecord(.learned(Slot(0x31), .noop), epoch: Epoch(1)))
+    ),
     ("persist chosenUpTo", .persist(JournalRecord(.chosenUpTo(Slot(0x30)), epoch: Epoch(1)))),
     ("persist otherwise", .persist(JournalRecord(.chosenUpTo(Slot(0x30)), epoch: Epoch(2)))),
     ("persist snapshot", .persist(JournalRecord(.snapshot(info), epoch: Epoch(1)))),
@@ -107,7 +115,9 @@ import Testing
     let accept = Message.accept(
       Accept(
         ballot: Self.other, slot: Slot(0x31), value: GoldenTests.value, chosenUpTo: Slot(0x30)))
-    let vote = effects(.persist(JournalRecord(.accepted(Slot(0x31), Self.other, GoldenTests.value), epoch: Epoch(1))))
+    let vote = effects(
+      .persist(JournalRecord(.accepted(Slot(0x31), Self.other, GoldenTests.value), epoch: Epoch(1)))
+    )
     let envelope = Envelope(
       from: ReplicaID(2), to: ReplicaID(1), epoch: Epoch(1), message: accept)
     let step: StepCodingTests.Step = (.messageReceived(envelope), at(1), vote)

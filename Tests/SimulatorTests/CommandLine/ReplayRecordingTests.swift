@@ -147,9 +147,12 @@ import Testing
       let before = effects.all
       effects.removeAll()
       for effect in before {
-        if case .persist(.accepted(let slot, let ballot, var value)) = effect {
+        if case .persist(let record) = effect,
+          case .accepted(let slot, let ballot, var value) = record.fact
+        {
           value.bytes.position += 1
-          effects.append(.persist(.accepted(slot, ballot, value)))
+          effects.append(
+            .persist(JournalRecord(.accepted(slot, ballot, value), epoch: record.epoch)))
         } else {
           effects.append(effect)
         }
