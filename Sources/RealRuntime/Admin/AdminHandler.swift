@@ -113,7 +113,9 @@ final class AdminHandler: ChannelInboundHandler {
       mayControl: mayControl(context), isFromPage: head.headers.contains(name: "origin"))
     let promise = context.eventLoop.makePromise(of: AdminResponse.self)
     let router = router
-    let task = Task { promise.succeed(await router.answer(request)) }
+    let task = Task(executorPreference: AdminExecutor.shared) {
+      promise.succeed(await router.answer(request))
+    }
     phase = .answering(task, keepAlive: head.isKeepAlive, isHead: head.method == .HEAD)
     expect(within: limits.deadline, context)
     promise.futureResult.assumeIsolated().whenSuccess { response in

@@ -150,6 +150,7 @@ import Testing
     options.catchUpRetry = .milliseconds(16)
     options.catchUpSlots = 17
     options.snapshotInterval = 18
+    options.snapshotBytes = 190_000
     options.snapshotTailSlots = 19
     options.snapshotChunkBytes = 20_000
     options.readsMax = 21
