@@ -124,7 +124,7 @@ let package = Package(
     .testTarget(
       name: "RealRuntimeTests",
       dependencies: [
-        "RealRuntime", "Protocol",
+        "RealRuntime", "RSLClient", "Protocol",
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "InMemoryLogging", package: "swift-log"),
         .product(name: "Logging", package: "swift-log"),

@@ -41,17 +41,33 @@ public final class ReplicaNode: Sendable {
       bridge: try bridge(configuration, credentials, logger),
       seed: UInt64.random(in: 0...UInt64.max))
     let node = ReplicaNode(configuration: configuration, mailbox: host.mailbox, stages: stages)
-    // Handed over: nothing on this side touches the host again.
-    nonisolated(unsafe) let confined = host
-    try startThread(name: "rsl-loop") {
-      let result = Result { try confined.run() }
-      withExtendedLifetime(lock) {}
-      for request in confined.mailbox.close() {
+    let running = Running(host, lock)
+    try startThread(name: "rsl-loop") { node.ended(running.run()) }
+    return node
+  }
+
+  /// The host on its way to the thread that runs it, and what must be given back before anybody is told that it ended:
+  /// ports, files, and the lock of the directory.
+  private final class Running: @unchecked Sendable {
+    // Touched by the starting thread until the other begins, and by that one alone from then on.
+    private var host: ReplicaHost?
+    private var lock: DataDirectory.Lock?
+
+    init(_ host: ReplicaHost, _ lock: DataDirectory.Lock) {
+      self.host = host
+      self.lock = lock
+    }
+
+    func run() -> Result<Void, any Error> {
+      guard let host = host.take() else { return .success(()) }
+      let result = Result<Void, any Error> { try host.run() }
+      for request in host.mailbox.close() {
         if case .status(let answer) = request { answer(nil) }
       }
-      node.ended(result)
+      host.closeSockets()
+      lock = nil
+      return result
     }
-    return node
   }
 
   /// What ends TLS, when any port speaks it.

@@ -179,9 +179,16 @@ final class ReplicaHost {
   }
 
   deinit {
+    closeSockets()
+    scratch.deallocate()
+  }
+
+  /// Gives every socket back.
+  func closeSockets() {
     for connection in connections { if let connection { close(connection.descriptor) } }
     for listener in listeners { close(listener.descriptor) }
-    scratch.deallocate()
+    connections = []
+    listeners = []
   }
 
   // MARK: The loop
