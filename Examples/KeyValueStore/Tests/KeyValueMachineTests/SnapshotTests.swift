@@ -141,8 +141,8 @@ import Testing
     guard let position = key.withUnsafeBytes({ store.table.find($0, hash) }) else { return 0 }
     switch store.table[position].value {
     case .string(let bytes): return bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) }
-    case .list(let box): return UInt(bitPattern: ObjectIdentifier(box).hashValue)
-    case .hash(let box), .set(let box): return UInt(bitPattern: ObjectIdentifier(box).hashValue)
+    case .list(let box): return UInt(bitPattern: ObjectIdentifier(box))
+    case .hash(let box), .set(let box): return UInt(bitPattern: ObjectIdentifier(box))
     }
   }
 
@@ -156,7 +156,8 @@ import Testing
     Self.perform(make, in: &store)
     let shards = Self.addresses(store.table)
     let place = Self.address(of: "k", in: store)
-    for _ in 0..<2 { Self.perform(change, in: &store) }
+    // Once: a second copy could come to lie where the first one was.
+    Self.perform(change, in: &store)
     #expect(Self.address(of: "k", in: store) == place)
     #expect(zip(shards, Self.addresses(store.table)).filter { $0 != $1 }.count == 0)
     let frozen = store
