@@ -42,7 +42,7 @@ import Testing
     var outbox = Outbox(route: Self.route, frameLengthMax: 2 << 20, bytesMax: 8 << 20)
     var sent: [[UInt8]] = []
     for i in 0..<100 {
-      let next = message(100 + 30_000 * (i % 2), UInt8(i))
+      let next = message(100 + 900 * (i % 2), UInt8(i))
       expect(.added, next, &outbox)
       sent.append(next)
     }

@@ -2,8 +2,11 @@ internal import Protocol
 
 /// What goes to one replica in this turn of the loop: one frame, or several where one would grow too long.
 struct Outbox {
-  /// A frame with more than one message grows no longer than this, so that the other side can begin with it.
-  static let frameLengthGoal = 1 << 20
+  /// A frame with more than one message grows no longer than this, so that the other side can begin with it: a replica
+  /// takes a frame in as a whole, and its peers wait meanwhile.
+  static let frameLengthGoal = 32 << 10
+  /// More memory than this is given back after a burst.
+  private static let bytesKept = 4 << 20
 
   private let route: FrameRoute
   private let bytesMax: Int
@@ -64,7 +67,7 @@ struct Outbox {
   /// Forgets what was sent, or will never be.
   mutating func removeAll() {
     finish()
-    bytes.removeAll(keepingCapacity: bytes.capacity <= 4 * Self.frameLengthGoal)
+    bytes.removeAll(keepingCapacity: bytes.capacity <= Self.bytesKept)
     frames = 0
     longestFrame = 0
   }

@@ -24,6 +24,8 @@ final class FileJournal {
   /// The job that comes back from the flusher is used again.
   private var resting: FlushJob?
   private var isFlushing = false
+  /// The next segment's file was asked for.
+  private var isSpareWanted = false
   private var flush: JournalFlush?
   /// The lowest position of the log buffer that is still to be written.
   private var lowestInFlight: UInt64?
@@ -100,6 +102,10 @@ final class FileJournal {
       .empty
     }
     flush = writer.flush()
+    if !isSpareWanted, Int(writer.end.mark.offset) > options.segmentBytes / 4 * 3 {
+      isSpareWanted = true
+      spares.prepare()
+    }
     bytesWritten += UInt64(staged.count)
     if staged.count <= Self.inlineMax {
       staged.flushes = options.flush == .fdatasync
@@ -150,6 +156,7 @@ final class FileJournal {
     let number = writer.nextSegment
     let path = SegmentFiles.path(directory, number)
     let descriptor = try spares.take(as: path)
+    isSpareWanted = false
     descriptors.append((number, descriptor))
     staged.begin(descriptor, at: 0)
     staged.directory = directory

@@ -46,7 +46,6 @@ final class SpareSegments: Sendable {
       try check("fallocate", name) { rsl_fallocate(file, 0, Int64(length)) }
       try check("fsync", name) { fsync(file) }
     }
-    prepare()
     return try check("open", name) { open(name, O_RDWR | O_CLOEXEC | mode.openFlags) }
   }
 
@@ -88,7 +87,9 @@ final class SpareSegments: Sendable {
     return true
   }
 
-  private func prepare() {
+  /// Has a spare file made unless there is one. Called when one will soon be needed, not before: a segment that is retired
+  /// meanwhile becomes the spare, and nothing has to be written for it.
+  func prepare() {
     let isWanted = state.withLock { state in
       guard !state.isReady, !state.isBeingMade else { return false }
       state.isBeingMade = true
