@@ -92,7 +92,9 @@ extension ReplicaNode: AdminBackend {
     ]
     status.screened = Dictionary(
       uniqueKeysWithValues: zip(ScreenReason.allCases, host.screened).map { ("\($0)", $1) })
-    status.refusedConnections = ["all": counters.connectionsRefused]
+    status.refusedConnections = bridge?.refusals ?? [:]
+    status.refusedConnections["byTheLoop"] = counters.connectionsRefused
+    status.certificateExpiry = bridge?.certificateExpiry
     return status
   }
 }

@@ -16,6 +16,7 @@ public final class ReplicaNode: Sendable {
   public let configuration: NodeConfiguration
   let mailbox: Mailbox<HostRequest>
   let stages: StageBoard
+  let bridge: TLSBridge?
   let startedAt = MonotonicClock.now()
   private let end = Mutex(End())
 
@@ -36,11 +37,13 @@ public final class ReplicaNode: Sendable {
       configuration.dataDirectory, cluster: configuration.cluster, replica: configuration.replica)
     let application = ApplicationBox(machine, limits: configuration.sessions)
     let stages = StageBoard()
+    let bridge = try bridge(configuration, credentials, logger)
     let host = try ReplicaHost(
       configuration: configuration, application: application, logger: logger, stages: stages,
-      bridge: try bridge(configuration, credentials, logger),
+      bridge: bridge,
       seed: UInt64.random(in: 0...UInt64.max))
-    let node = ReplicaNode(configuration: configuration, mailbox: host.mailbox, stages: stages)
+    let node = ReplicaNode(
+      configuration: configuration, mailbox: host.mailbox, stages: stages, bridge: bridge)
     let running = Running(host, lock)
     try startThread(name: "rsl-loop") { node.ended(running.run()) }
     return node
@@ -83,11 +86,13 @@ public final class ReplicaNode: Sendable {
   }
 
   private init(
-    configuration: NodeConfiguration, mailbox: Mailbox<HostRequest>, stages: StageBoard
+    configuration: NodeConfiguration, mailbox: Mailbox<HostRequest>, stages: StageBoard,
+    bridge: TLSBridge?
   ) {
     self.configuration = configuration
     self.mailbox = mailbox
     self.stages = stages
+    self.bridge = bridge
   }
 
   /// Hands leadership over, makes durable what was written, and ends.

@@ -56,6 +56,12 @@ public final class TLSBridge: Sendable {
     slots = ConnectionSlots(connectionsMax)
   }
 
+  /// How many connections were refused, by reason, since the start.
+  public var refusals: [String: UInt64] { ledger.counts }
+
+  /// When this process's certificate expires, in seconds since 1970.
+  public var certificateExpiry: Int { credentials.expiry }
+
   // MARK: Listening
 
   /// Accepts connections until `stop`; `accepted` is called on NIO's threads. Returns where it listens. Blocks shortly.

@@ -192,8 +192,12 @@ import Testing
 
   @Test func goodCallersGetThroughAStorm() async throws {
     try await Self.withWorld { world async throws in
-      let strangers = try (0..<50).map { _ in try TestSocket(port: world.endpoint.port) }
-      for stranger in strangers { try? await stranger.send("garbage garbage garbage") }
+      var strangers: [TestSocket] = []
+      for _ in 0..<50 {
+        let stranger = try TestSocket(port: world.endpoint.port)
+        try? await stranger.send("garbage garbage garbage")
+        strangers.append(stranger)
+      }
       let (caller, listener) = try await world.pair()
       try await caller.send("through")
       #expect(try await listener.receive() == Array("through".utf8))
