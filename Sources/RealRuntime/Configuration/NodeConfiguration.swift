@@ -57,8 +57,6 @@ public struct NodeConfiguration: Hashable, Sendable {
     case fdatasync
     /// Every write waits for the disk (`O_DSYNC`).
     case dsync
-    /// `O_DSYNC` past the page cache (`O_DIRECT`).
-    case direct
     /// Nothing is durable; for tests that do not need it.
     case none
   }

@@ -58,7 +58,7 @@ final class FileJournal {
     }
     try beginSegment()
     // The first step of the replica comes after its journal exists.
-    staged.flushes = options.flush != .none
+    staged.flushes = options.flush == .fdatasync
     try staged.perform(nil)
     recycle(staged)
   }

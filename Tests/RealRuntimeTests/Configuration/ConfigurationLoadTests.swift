@@ -70,7 +70,7 @@ import Testing
     "tls.certificate": "/etc/rsl/member.pem", "tls.key": "/etc/rsl/member.key",
     "tls.clients": "server", "tls.admin": "mutual", "insecure.plaintext": "true",
     "insecure.plaintext-anywhere": "true", "journal.segment-bytes": "8MiB",
-    "journal.flush": "direct", "log.bytes": "512MiB", "log.window-slots": "16",
+    "journal.flush": "dsync", "log.bytes": "512MiB", "log.window-slots": "16",
     "log.slots": "8192", "batch.commands-max": "128", "batch.bytes-max": "512KiB",
     "batch.delay": "100us", "batch.queued-max": "8", "election.timeout": "2s",
     "election.jitter": "300ms", "election.priority-delay": "0",
