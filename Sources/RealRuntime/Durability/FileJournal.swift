@@ -58,7 +58,7 @@ final class FileJournal {
     }
     try beginSegment()
     // The first step of the replica comes after its journal exists.
-    staged.flushes = options.flush == .fdatasync
+    staged.obey(options.flush)
     try staged.perform(nil)
     recycle(staged)
   }
@@ -108,7 +108,7 @@ final class FileJournal {
     }
     bytesWritten += UInt64(staged.count)
     if staged.count <= Self.inlineMax {
-      staged.flushes = options.flush == .fdatasync
+      staged.obey(options.flush)
       try staged.perform(log.memory)
       flushes += 1
       recycle(staged)

@@ -15,13 +15,22 @@ final class FlushJob {
   private var used = 0
   /// Flushed as well, because a file was added to it.
   var directory: String?
+  /// Files are flushed after they were written; not when the writing itself is durable.
   var flushes = true
+  /// Names of new files are made durable.
+  var keepsNames = true
   var failure: SystemError?
   private var vectors: [iovec] = []
 
   var isEmpty: Bool { (0..<used).allSatisfy { parts[$0].bytes.isEmpty } }
   var count: Int { (0..<used).reduce(0) { $0 + parts[$1].bytes.count } }
   var lowestPosition: UInt64? { (0..<used).compactMap { parts[$0].bytes.lowestPosition }.min() }
+
+  /// What the configuration asks for.
+  func obey(_ mode: NodeConfiguration.FlushMode) {
+    flushes = mode == .fdatasync
+    keepsNames = mode != .none
+  }
 
   func removeAll() {
     for i in 0..<used { parts[i].bytes.removeAll() }
@@ -53,7 +62,7 @@ final class FlushJob {
       let descriptor = parts[i].descriptor
       try check("fdatasync", "journal") { fdatasync(descriptor) }
     }
-    if let directory, flushes { try DirectoryListing.flush(directory) }
+    if let directory, keepsNames { try DirectoryListing.flush(directory) }
   }
 
   private func write(_ part: inout Part, _ log: LogBuffer.Memory?) throws(SystemError) {
@@ -90,18 +99,18 @@ final class FlushThread {
     var done: FlushJob?
     var isClosed = false
     let waker: WakeUp
-    let flushes: Bool
+    let mode: NodeConfiguration.FlushMode
 
-    init(_ waker: WakeUp, flushes: Bool) {
+    init(_ waker: WakeUp, _ mode: NodeConfiguration.FlushMode) {
       self.waker = waker
-      self.flushes = flushes
+      self.mode = mode
       pthread_mutex_init(&mutex, nil)
       pthread_cond_init(&condition, nil)
     }
 
     func run() {
       while let (job, log) = next() {
-        job.flushes = flushes
+        job.obey(mode)
         do throws(SystemError) { try job.perform(log) } catch { job.failure = error }
         pthread_mutex_lock(&mutex)
         done = job
@@ -120,7 +129,7 @@ final class FlushThread {
   }
 
   init(waker: WakeUp, mode: NodeConfiguration.FlushMode) throws(SystemError) {
-    let shared = Shared(waker, flushes: mode == .fdatasync)
+    let shared = Shared(waker, mode)
     self.shared = shared
     try startThread(name: "rsl-flush") { shared.run() }
   }
