@@ -45,12 +45,13 @@ extension Replica {
 
   /// The election deadline came: ask whether standing would succeed before disturbing anybody.
   mutating func stand(now: Instant, _ effects: inout EffectBuffer) {
+    // A leader that gives up settling does so whether or not it may lead again.
+    if role != .follower { stepDown(now: now, &effects) }
     deadlines[.election] = election.deadline(now: now, &random)
     guard election.isPermitted else {
       contracts.mark(.leadershipVetoed)
       return
     }
-    if role != .follower { stepDown(now: now, &effects) }
     guard
       !leaseGuard.forbids(
         acceptor.promised.successor(for: id), releasedLease: .zero, now: now)

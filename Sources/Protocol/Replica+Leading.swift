@@ -10,6 +10,7 @@ extension Replica {
     _ = election.heard(proposer.ballot, now: now)
     // Settling what phase 1 brought up may not take for ever: a promiser may hold what nobody else does and be gone.
     deadlines[.election] = now + options.electionTimeout * 4
+    deadlines[.heartbeat] = now + options.heartbeatInterval
     deadlines[.retransmit] = now + options.retransmitInterval
     effects.append(.roleChanged(.recoveringLeader, proposer.ballot, leader: id))
     sendHeartbeat(now: now, &effects)
@@ -112,7 +113,6 @@ extension Replica {
       .broadcast(
         .heartbeat(
           Heartbeat(ballot: proposer.ballot, round: round, chosenUpTo: window.chosenUpTo))))
-    deadlines[.heartbeat] = now + options.heartbeatInterval
     // Alone, the leader confirms its own round at once.
     serveReads(&effects)
   }
@@ -165,6 +165,8 @@ extension Replica {
         contracts.mark(.journalStalled)
         return stepDown(now: now, &effects)
       }
+      // A round for waiting reads does not put this off: with enough reads nobody would look at quorum and journal again.
+      deadlines[.heartbeat] = now + options.heartbeatInterval
       sendHeartbeat(now: now, &effects)
     case .candidate:
       sendPrepare(now: now, &effects)

@@ -56,7 +56,7 @@ extension Simulation {
 
   /// Processes that are down, paused, about to crash, or on the losing side of a partition.
   var disturbed: NodeSet {
-    var set = world.armed
+    var set = world.armed.union(world.drowsy)
     for n in 0..<world.nodeCount where world.states[n] != .up || world.storms[n] > 0 {
       set.insert(NodeIndex(n))
     }
@@ -71,9 +71,28 @@ extension Simulation {
 
   /// A running process that the budget lets us disturb.
   private mutating func drawVictim(_ stream: RandomStream) -> NodeIndex? {
-    let node = NodeIndex(Int(world.draw(stream, below: UInt64(world.nodeCount))))
+    let node = drawTarget(stream)
     guard world.states[node.index] == .up, affords([node]) else { return nil }
     return node
+  }
+
+  /// Any process, or one of those in a phase that is drawn first: of many processes most do the same, and the few that do
+  /// something else, such as leading, are worth as much.
+  mutating func drawTarget(_ stream: RandomStream) -> NodeIndex {
+    guard world.chance(stream, perMillion: world.plan.aimAtPhases) else {
+      return NodeIndex(Int(world.draw(stream, below: UInt64(world.nodeCount))))
+    }
+    var present: UInt64 = 0
+    for node in world.nodes { present |= 1 << UInt64(world.phases[node.index]) }
+    var rank = world.draw(stream, below: UInt64(present.nonzeroBitCount))
+    var phase = 0
+    while (present >> UInt64(phase)) & 1 == 0 || rank > 0 {
+      if (present >> UInt64(phase)) & 1 == 1 { rank -= 1 }
+      phase += 1
+    }
+    var candidates = NodeSet()
+    for node in world.nodes where world.phases[node.index] == phase { candidates.insert(node) }
+    return candidates.element(at: Int(world.draw(stream, below: UInt64(candidates.count))))
   }
 
   // MARK: Processes
@@ -99,12 +118,16 @@ extension Simulation {
 
   private mutating func nemesisPause() {
     guard let node = drawVictim(.process) else { return }
-    pause(node, forMicroseconds: 1 + world.draw(.process, below: world.plan.pauseMaximum))
+    if world.chance(.process, perMillion: world.plan.pauseAfterEffects) {
+      world.drowsy.insert(node)
+    } else {
+      pause(node)
+    }
   }
 
   // MARK: Links
 
-  private mutating func nemesisPartition() {
+  mutating func nemesisPartition() {
     let shapes = PartitionShape.allCases.filter {
       (world.plan.partitionShapes >> UInt64($0.rawValue)) & 1 == 1
     }
@@ -146,11 +169,12 @@ extension Simulation {
     }
   }
 
-  /// A permutation of the processes.
+  /// A permutation of the processes; the first is the odd one out.
   private mutating func drawOrder() -> [NodeIndex] {
     var order = Array(world.nodes)
-    for i in stride(from: order.count - 1, to: 0, by: -1) {
-      order.swapAt(i, Int(world.draw(.partition, below: UInt64(i) + 1)))
+    order.swapAt(0, drawTarget(.partition).index)
+    for i in stride(from: order.count - 1, to: 1, by: -1) {
+      order.swapAt(i, 1 + Int(world.draw(.partition, below: UInt64(i))))
     }
     return order
   }

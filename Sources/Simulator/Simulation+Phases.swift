@@ -36,16 +36,22 @@ extension Simulation {
   mutating func endSafety() {
     guard world.profile != .unlimited else { return finish() }
     safetyNanoseconds = world.now
+    if world.chance(.partition, perMillion: world.plan.lastPartition) { nemesisPartition() }
     let core =
       world.profile == .calm ? world.nodes : system.chooseCore(&world).intersection(world.nodes)
     world.core = core.union(world.endpoints.subtracting(world.nodes))
     world.runPhase = .liveness
     world.armed = []
+    world.drowsy = []
     for n in 0..<world.nodeCount { world.storms[n] = 0 }
     world.note("liveness phase, core \(core)")
     mixHead(Event(.endOfSafety))
     world.digest.mix(core.bits)
     world.recomputeLinks()
+    for node in world.nodes.subtracting(core)
+    where world.chance(.core, perMillion: world.plan.outsiderLost) {
+      crash(node)
+    }
     for node in core {
       thaw(node)
       world.unstall(node)

@@ -40,6 +40,7 @@ extension Simulation {
     world.note("crash", node)
     world.states[n] = .down
     world.armed.remove(node)
+    world.drowsy.remove(node)
     world.timers[n].removeAll(keepingCapacity: true)
     dropHeld(n)
     world.crashDisk(node)
@@ -48,16 +49,27 @@ extension Simulation {
     world.activity = .idle
     world.phases[n] = system.phase(of: node)
     let plan = world.plan
-    let down = world.draw(.process, in: plan.downMinimum...max(plan.downMinimum, plan.downMaximum))
+    let down =
+      world.chance(.process, perMillion: plan.restartAtOnce)
+      ? world.draw(.process, in: 0...plan.downMinimum)
+      : world.draw(.process, in: plan.downMinimum...max(plan.downMinimum, plan.downMaximum))
     world.queue.push(
       Event(.restart, node: node, generation: world.boots[n]), at: world.now + down * 1_000)
   }
 
-  /// A node has entered another phase of its protocol. Phases that last a moment are met by arming a crash at their door.
+  /// A node has entered another phase of its protocol. Phases that last a moment are met by what is tied to their door: a
+  /// crash among the next effects, the end of the safety phase.
   @inline(never)
   mutating func phaseChanged(_ node: NodeIndex, to phase: Int) {
     world.phases[node.index] = phase
-    guard world.plan.crashOnPhaseChange > 0, world.runPhase == .safety, world.isProcess(node),
+    guard world.runPhase == .safety, world.isProcess(node) else { return }
+    // Not before a fiftieth of it has passed: everybody begins with changes of phase.
+    if world.now >= world.plan.safetyDuration * 20,
+      world.chance(.process, perMillion: world.plan.endOnPhaseChange)
+    {
+      world.queue.push(Event(.endOfSafety), at: world.now)
+    }
+    guard world.plan.crashOnPhaseChange > 0,
       world.states[node.index] == .up,
       world.chance(.process, perMillion: world.plan.crashOnPhaseChange), affords([node])
     else { return }
@@ -83,10 +95,16 @@ extension Simulation {
 
   // MARK: Pauses
 
+  /// Stops a process for as long as is drawn.
+  mutating func pause(_ node: NodeIndex) {
+    pause(node, forMicroseconds: 1 + world.draw(.process, below: world.plan.pauseMaximum))
+  }
+
   /// Stops a process without killing it: its clock runs on, inputs wait.
   mutating func pause(_ node: NodeIndex, forMicroseconds span: UInt64) {
     let n = node.index
     guard world.states[n] == .up else { return }
+    world.drowsy.remove(node)
     world.states[n] = .paused
     world.pauseGeneration[n] &+= 1
     world.count(.nodePaused, node)

@@ -195,6 +195,8 @@ public struct Simulation<System: SimulatedSystem> {
       world.count(.crashBetweenEffects, node)
       world.note("crash after effect \(effect) of \(count)", node)
       crash(node)
+    } else if !world.drowsy.isEmpty && count > 0 && world.drowsy.contains(node) {
+      pause(node)
     }
   }
 

@@ -18,15 +18,15 @@ extension PaxosSystem {
     return nil
   }
 
-  /// `node` answers a read while it holds a lease: who leads a later ballot.
-  func leaseViolation(reading node: NodeIndex, _ world: borrowing World<PaxosMessage>) -> String? {
+  /// `node` has made a step: who leads a later ballot while this node may answer reads without asking.
+  func leaseViolation(holding node: NodeIndex, _ world: borrowing World<PaxosMessage>) -> String? {
     guard replicaOptions.lease != nil,
       nodes[node.index].replica.holdsLease(now: world.localTime(node))
     else { return nil }
     let held = nodes[node.index].replica.proposer.ballot
     for n in nodes.indices where n != node.index && nodes[n].isRunning {
       if nodes[n].replica.leads && nodes[n].replica.proposer.ballot > held {
-        return "\(node) answers a read under the lease of \(held), but \(NodeIndex(n)) leads"
+        return "\(node) holds the lease of \(held), but \(NodeIndex(n)) leads"
           + " \(nodes[n].replica.proposer.ballot)"
       }
     }

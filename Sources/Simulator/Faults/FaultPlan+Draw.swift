@@ -19,6 +19,7 @@ extension FaultPlan {
     plan.drawDisks(&streams)
     plan.drawClocks(&streams)
     plan.drawRareMoments(&streams)
+    plan.drawEnd(&streams, unlimited: profile == .unlimited)
     return plan
   }
 
@@ -67,12 +68,15 @@ extension FaultPlan {
     crashBetweenEffects = [500_000, 0, 900_000, 1_000_000][Int(streams.draw(.swarm, below: 4))]
     downMinimum = magnitude(&streams, 1_000...100_000)
     downMaximum = downMinimum + magnitude(&streams, 10_000...2_000_000)
+    restartAtOnce = [500_000, 0, 200_000, 900_000][Int(streams.draw(.swarm, below: 4))]
     if exists(&streams) { restartStorm = magnitude(&streams, 10_000...300_000) }
     if streams.draw(.swarm, below: 4) == 3 {
       powerFailureInterval = magnitude(&streams, 500_000...5_000_000)
     }
     if exists(&streams) { pauseInterval = magnitude(&streams, 100_000...4_000_000) }
     pauseMaximum = magnitude(&streams, 10_000...2_000_000)
+    pauseAfterEffects = [500_000, 0, 900_000, 1_000_000][Int(streams.draw(.swarm, below: 4))]
+    aimAtPhases = [500_000, 0, 900_000][Int(streams.draw(.swarm, below: 3))]
     // Often what a quorum survives, at times one less, one more or everybody: recovery is interesting
     // at every number, and a cluster may be stopped for a while as long as no disk lies.
     let minority = UInt64((nodes - 1) / 2)
@@ -110,5 +114,12 @@ extension FaultPlan {
       flushBase = magnitude(&streams, 500...20_000)
       flushJitter = magnitude(&streams, 500...20_000)
     }
+  }
+
+  /// In what state the cluster is when it is healed: as late as possible, or in the middle of something.
+  private mutating func drawEnd(_ streams: inout RandomStreams, unlimited: Bool) {
+    if exists(&streams) && !unlimited { endOnPhaseChange = magnitude(&streams, 1_000...100_000) }
+    if exists(&streams) { lastPartition = 500_000 }
+    if exists(&streams) { outsiderLost = 500_000 }
   }
 }

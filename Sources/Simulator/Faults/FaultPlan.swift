@@ -49,10 +49,16 @@ public struct FaultPlan: Equatable, Sendable {
   public var crashOnPhaseChange: UInt64 = 0
   public var downMinimum: UInt64 = 10_000
   public var downMaximum: UInt64 = 500_000
+  /// Of the crashes: how many are followed by a restart sooner than `downMinimum`.
+  public var restartAtOnce: UInt64 = 0
   public var restartStorm: UInt64 = 0
   public var powerFailureInterval: UInt64 = 0
   public var pauseInterval: UInt64 = 0
   public var pauseMaximum: UInt64 = 500_000
+  /// Of the pauses: how many wait for a step and strike behind its effects, so that the answers arrive while it sleeps.
+  public var pauseAfterEffects: UInt64 = 0
+  /// Of the crashes, pauses and partitions: how many first draw a phase of the protocol and then a process that is in it.
+  public var aimAtPhases: UInt64 = 0
   /// The fault budget: processes that may be down, paused or cut off at the same time.
   public var maximumDown: UInt64 = 0
 
@@ -81,7 +87,13 @@ public struct FaultPlan: Equatable, Sendable {
   public var clockFreezeInterval: UInt64 = 0
   public var clockFreezeMaximum: UInt64 = 500_000
 
-  // Phases.
+  // Phases. What is broken when the safety phase ends stays so outside the core.
+  /// Of the changes of a node's protocol phase: how many end the safety phase.
+  public var endOnPhaseChange: UInt64 = 0
+  /// How many safety phases end with one more partition.
+  public var lastPartition: UInt64 = 0
+  /// Of the processes outside the core: how many are gone for good.
+  public var outsiderLost: UInt64 = 0
   /// Length of the safety phase.
   public var safetyDuration: UInt64 = 10_000_000
   /// Progress must come within this time once a quorum is healed.
@@ -104,9 +116,12 @@ public struct FaultPlan: Equatable, Sendable {
       ("crashInterval", \.crashInterval), ("crashBetweenEffects", \.crashBetweenEffects),
       ("crashOnPhaseChange", \.crashOnPhaseChange),
       ("downMinimum", \.downMinimum), ("downMaximum", \.downMaximum),
-      ("restartStorm", \.restartStorm), ("powerFailureInterval", \.powerFailureInterval),
+      ("restartAtOnce", \.restartAtOnce), ("restartStorm", \.restartStorm),
+      ("powerFailureInterval", \.powerFailureInterval),
       ("pauseInterval", \.pauseInterval), ("pauseMaximum", \.pauseMaximum),
-      ("maximumDown", \.maximumDown), ("flushBase", \.flushBase), ("flushJitter", \.flushJitter),
+      ("pauseAfterEffects", \.pauseAfterEffects),
+      ("aimAtPhases", \.aimAtPhases), ("maximumDown", \.maximumDown),
+      ("flushBase", \.flushBase), ("flushJitter", \.flushJitter),
       ("flushSlow", \.flushSlow), ("flushSlowDelay", \.flushSlowDelay),
       ("flushStall", \.flushStall), ("flushStallDelay", \.flushStallDelay),
       ("crashWrites", \.crashWrites), ("tornWrite", \.tornWrite),
@@ -114,7 +129,9 @@ public struct FaultPlan: Equatable, Sendable {
       ("clockOffset", \.clockOffset), ("clockDrift", \.clockDrift),
       ("clockStepInterval", \.clockStepInterval), ("clockStepMaximum", \.clockStepMaximum),
       ("clockFreezeInterval", \.clockFreezeInterval), ("clockFreezeMaximum", \.clockFreezeMaximum),
-      ("safetyDuration", \.safetyDuration), ("livenessBound", \.livenessBound),
+      ("endOnPhaseChange", \.endOnPhaseChange), ("lastPartition", \.lastPartition),
+      ("outsiderLost", \.outsiderLost), ("safetyDuration", \.safetyDuration),
+      ("livenessBound", \.livenessBound),
     ]
   }
 

@@ -22,7 +22,7 @@ struct PaxosNode: Sendable {
 
   /// Not optional, because reading one out of an optional copies all of it; means nothing while `isRunning` is false.
   var replica: Replica
-  /// The process is up, and `replica` its state.
+  /// The process is up, its journal open, and `replica` its state.
   var isRunning = false
   var application: Application<RegisterMachine>
   var region = ByteArena.Region()
@@ -39,6 +39,10 @@ struct PaxosNode: Sendable {
   var undurable: [JournalRecord] = []
   var durablePosition: UInt64 = 0
   var flushes: [(ticket: UInt64, work: DiskWork)] = []
+  /// When the last flush of the journal was issued, by the node's own clock.
+  var journalFlushIssued = Instant.zero
+  /// When the replica last began to lead, by the node's own clock.
+  var ledSince = Instant.zero
 
   // Snapshots.
   var snapshot = SnapshotInfo.none

@@ -11,8 +11,8 @@ extension PaxosSystem {
   mutating func startClient(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Int {
     let c = client(node)
     let clients = workload.clients.count
-    workload.clients[c].remaining =
-      workload.total / clients + (c < workload.total % clients ? 1 : 0)
+    let operations = workload.options.operations
+    workload.clients[c].remaining = operations / clients + (c < operations % clients ? 1 : 0)
     for _ in 0..<workload.options.lanes { planNext(c, &world) }
     if c == 0, workload.options.operatorInterval > 0 { scheduleOperator(&world) }
     return 0

@@ -60,6 +60,7 @@ extension PaxosSystem {
   ) {
     switch role {
     case .recoveringLeader:
+      nodes[node.index].ledSince = world.localTime(node)
       world.check(
         "leaders.onePerBallot",
         checkers.leaders.led(ballot, node, boot: world.boots(of: node)), [node])
@@ -160,6 +161,8 @@ extension PaxosSystem {
     _ bytes: BytesRef, from client: NodeIndex, at node: NodeIndex,
     _ world: inout World<PaxosMessage>
   ) -> Int {
+    effects.removeAll()
+    guard nodes[node.index].isRunning else { return 0 }
     let range = arena.range(bytes)
     let message = try? ClientMessage(arena.bytes.span.bytes.extracting(range))
     switch message {
@@ -197,7 +200,6 @@ extension PaxosSystem {
     guard let place = nodes[node.index].reads.firstIndex(where: { $0.request == request })
     else { return }
     let read = nodes[node.index].reads.remove(at: place)
-    world.check("leases.exclusive", leaseViolation(reading: node, world), [node])
     let ballot = nodes[node.index].replica.proposer.ballot
     world.check("reads.confirmed", checkers.reads.served(request, node, at: ballot), [node])
     let range = query(read.query, node)

@@ -41,6 +41,7 @@ extension PaxosSystem {
     nodes[n].stagePadding()
     writeStaged(node, &world)
     let flush = nodes[n].writer!.flush()
+    nodes[n].journalFlushIssued = world.localTime(node)
     nodes[n].flushes.append((world.flush(node), .journal(flush)))
   }
 
@@ -57,6 +58,10 @@ extension PaxosSystem {
       for record in nodes[n].undurable.prefix(count) { becameDurable(record, node, &world) }
       nodes[n].undurable.removeFirst(count)
       nodes[n].durablePosition = position.rawValue
+      guard nodes[n].isRunning else {
+        nodes[n].isRunning = true
+        return step(node, .started, &world)
+      }
       return step(node, .persisted(upTo: position), &world)
     case .snapshotTaken(let info):
       return step(node, .snapshotTaken(info), &world)

@@ -64,7 +64,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     ]
   }
 
-  /// The activities of a replica in their order, and two more.
+  /// The activities of a replica in their order, and two more. A process whose first flush is under way still counts as down.
   public mutating func phase(of node: NodeIndex) -> Int {
     guard node.index < nodes.count else { return 7 }
     return nodes[node.index].isRunning ? nodes[node.index].replica.activity.rawValue : 6
@@ -83,13 +83,14 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       nodes[node.index].replica = try Replica(
         id: PaxosNames.replica(node), configuration: configuration, options: replicaOptions,
         durable: recovered, seed: world.draw(.tenant, below: .max))
-      nodes[node.index].beginSegment(under: configuration.span)
-      nodes[node.index].isRunning = true
     } catch {
       world.check("recovery.replica", "\(node) cannot start: \(error)", [node])
       return 0
     }
-    return step(node, .started, &world)
+    // The replica lives when its first segment is durable; until then nobody is listening.
+    nodes[node.index].beginSegment(under: configuration.span)
+    flushJournal(node, &world)
+    return 0
   }
 
   public mutating func crash(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
@@ -110,7 +111,10 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     case .message(let from, .client(let bytes)):
       return receive(bytes, from: from, at: node, &world)
     case .timer:
-      return step(node, .deadlineReached, &world)
+      let count = step(node, .deadlineReached, &world)
+      world.check("leaders.stalledJournal", journalStallViolation(node, world), [node])
+      world.check("leaders.recoveryBound", recoveryViolation(node, world), [node])
+      return count
     case .diskCompleted(let ticket):
       return diskCompleted(node, ticket, &world)
     }
@@ -125,6 +129,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     nodes[node.index].replica.step(event, now: world.localTime(node), into: &effects)
     tally.protocolSteps &+= 1
     world.check(nodes[node.index].replica.contracts.violation, node)
+    world.check("leases.exclusive", leaseViolation(holding: node, world), [node])
     return effects.count + (turnHasEnd(node) ? 1 : 0)
   }
 
@@ -174,6 +179,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
     guard world.profile == .swarm else { return }
+    workload.dropSurplus()
     for c in workload.clients.indices { demandWrite(c, &world) }
   }
 

@@ -4,6 +4,8 @@ internal import Protocol
 struct PaxosWorkloadOptions: Sendable {
   var clients = 3
   var operations = 200
+  /// What a run had time for is enough; false when so many operations were asked for.
+  var mayDropSurplus = true
   /// Commands a client keeps in flight.
   var window = 4
   /// Operations a client has begun and not ended.
@@ -48,14 +50,17 @@ struct PaxosSetup: Sendable {
     let isCalm = options.profile == .calm
     let drawn = Self.pick([3, 3, 3, 3, 3, 5, 5, 5, 7, 4, 2, 1], &random)
     replicas = options.replicas ?? (isCalm ? 3 : drawn)
-    wantsLeases = random.next(below: 3) == 0
+    wantsLeases = random.next(below: 2) == 0
     replica = Self.drawReplica(&random)
     workload = Self.drawWorkload(&random)
     if isCalm {
       replica = ReplicaOptions()
       workload = PaxosWorkloadOptions()
     }
-    if let commands = options.commands { workload.operations = commands }
+    if let commands = options.commands {
+      workload.operations = commands
+      workload.mayDropSurplus = false
+    }
     if let fixed = options.replicaOptions { replica = fixed }
     members = (1...max(1, replicas)).map {
       Member(
@@ -73,7 +78,7 @@ struct PaxosSetup: Sendable {
   private static func drawReplica(_ random: inout SeededRandom) -> ReplicaOptions {
     var o = ReplicaOptions()
     o.windowSlots = pick([1, 2, 4, 8, 8, 16, 32], &random)
-    o.snapshotInterval = pick([8, 16, 32, 64, 256], &random)
+    o.snapshotInterval = pick([2, 4, 8, 16, 32, 64, 256], &random)
     o.snapshotTailSlots = pick([0, 0, 2, 8, 32], &random)
     o.logSlots = 1
     while o.logSlots < o.snapshotInterval + o.snapshotTailSlots + 2 * o.windowSlots {
@@ -87,11 +92,11 @@ struct PaxosSetup: Sendable {
     let timeout = UInt64(pick([80, 150, 300], &random))
     o.electionTimeout = .milliseconds(timeout)
     // With little jitter candidates meet, and stand right when a lease ends.
-    o.electionJitter = .milliseconds(timeout / UInt64(pick([1, 1, 8], &random)))
+    o.electionJitter = .milliseconds(timeout / UInt64(pick([1, 1, 8, 32], &random)))
     o.priorityDelay = .milliseconds(timeout / 2)
     o.heartbeatInterval = .milliseconds(timeout / UInt64(pick([3, 5, 8], &random)))
     o.journalStallMax = .milliseconds(timeout * UInt64(pick([1, 4], &random)))
-    o.retransmitInterval = .milliseconds(timeout / UInt64(pick([2, 5], &random)))
+    o.retransmitInterval = .milliseconds(timeout / UInt64(pick([2, 5, 10], &random)))
     o.catchUpDelay = .milliseconds(UInt64(pick([2, 10, 30], &random)))
     o.catchUpRetry = .milliseconds(UInt64(pick([20, 60], &random)))
     o.catchUpSlots = pick([1, 8, 64], &random)
@@ -104,10 +109,14 @@ struct PaxosSetup: Sendable {
   private static func drawWorkload(_ random: inout SeededRandom) -> PaxosWorkloadOptions {
     var w = PaxosWorkloadOptions()
     w.clients = pick([1, 2, 3, 4], &random)
-    w.operations = pick([40, 100, 200, 300], &random)
+    w.operations = pick([40, 100, 200, 300, 1_000], &random)
     w.window = pick([1, 4, 8], &random)
     w.lanes = pick([1, 2, 6, 12], &random)
     w.think = pick([0, 2_000, 20_000, 100_000], &random)
+    // What the clients can do in 20 seconds, if they only think.
+    if w.think > 0 {
+      w.operations = min(w.operations, w.clients * w.lanes * Int(40_000_000 / w.think))
+    }
     w.retry = .milliseconds(UInt64(pick([50, 200], &random)))
     w.deadline = .milliseconds(UInt64(pick([500, 2_000, 20_000], &random)))
     w.readPercent = pick([0, 20, 50, 80], &random)

@@ -53,6 +53,8 @@ public struct World<Message> {
   var diskQueues: [FlushQueue]
   var boots: [UInt32]
   var armed: NodeSet = []
+  /// Processes that are paused behind the effects of their next step.
+  var drowsy: NodeSet = []
   var storms: [UInt8]
   /// Inputs that arrived while their process was paused.
   var held: [[Event]]

@@ -97,6 +97,17 @@ import Testing
     #expect(cluster.leader == 2 || cluster.leader == 3)
   }
 
+  @Test func readsDoNotKeepALeaderWhoseJournalStandsStill() {
+    let cluster = Cluster(3).elect(1)
+    cluster.durableAtOnce = [2, 3]
+    cluster.command(1)
+    for _ in 0..<60 where cluster[1].leads {
+      cluster.read(1, .quorum)
+      cluster.run(50)
+    }
+    #expect(!cluster[1].leads && cluster[1].contracts.count(of: .journalStalled) == 1)
+  }
+
   @Test func slowButSteadyJournalsDoNotCostTheLead() {
     let cluster = Cluster(3).elect(1)
     cluster.durableAtOnce = [2, 3]
