@@ -23,3 +23,5 @@ int rsl_accept(int listener, void *address, unsigned *length) {
 int rsl_fallocate(int file, int64_t offset, int64_t length) {
   return fallocate(file, 0, offset, length);
 }
+
+int rsl_o_direct(void) { return O_DIRECT; }

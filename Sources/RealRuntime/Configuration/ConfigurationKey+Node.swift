@@ -75,7 +75,7 @@ extension ConfigurationKey {
         \.journal.segmentBytes, "The size of a preallocated journal segment."),
       .one(
         "journal.flush", .choice, \.journal.flush,
-        "How the journal is made durable; `none` loses data and is for tests."),
+        "How the journal is made durable. `direct` falls back on `fdatasync`; `none` loses data."),
       .one(
         "log.bytes", .bytes(1 << 20...64 << 30, multipleOf: 4096), \.logBytes,
         "Memory for the bytes of commands, kept for members and for applying."),

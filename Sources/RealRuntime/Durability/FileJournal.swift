@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Protocol
 
@@ -12,6 +13,8 @@ final class FileJournal {
 
   let directory: String
   let options: NodeConfiguration.Journal
+  /// How flushes are made: as configured, or as the file system allows.
+  let mode: NodeConfiguration.FlushMode
   /// The configuration the replica is in: of every segment that is begun from now on.
   var configuration: ConfigurationSpan
   private var writer: JournalWriter
@@ -40,25 +43,30 @@ final class FileJournal {
   ) throws(SystemError) {
     self.directory = directory
     self.options = options
+    let mode =
+      options.flush == .direct && !SegmentFiles.takeDirectWrites(in: directory)
+      ? .fdatasync : options.flush
+    self.mode = mode
     self.configuration = configuration
     writer = JournalWriter(
       identity: identity, after: recovered, segmentLengthMax: options.segmentBytes,
       blockLength: Self.blockLength)
-    flusher = try FlushThread(waker: waker, mode: options.flush)
+    flusher = try FlushThread(waker: waker, mode: mode)
     spares = SpareSegments(
-      directory: directory, length: options.segmentBytes, mode: options.flush, worker: worker)
+      directory: directory, length: options.segmentBytes, mode: mode, worker: worker)
     staged = FlushJob()
     resting = FlushJob()
     for segment in recovered.segments {
-      let descriptor = try SegmentFiles.open(
-        directory, segment.number, mode: options.flush)
+      let path = SegmentFiles.path(directory, segment.number)
+      let descriptor = try SegmentFiles.open(path, mode: mode)
       // What could be read need not have been durable; from here on it counts as such.
-      try check("fsync", SegmentFiles.path(directory, segment.number)) { fsync(descriptor) }
+      try check("fsync", path) { fsync(descriptor) }
       descriptors.append((segment.number, descriptor))
     }
     try beginSegment()
+    padToBlock()
     // The first step of the replica comes after its journal exists.
-    staged.obey(options.flush)
+    staged.obey(mode)
     try staged.perform(nil)
     recycle(staged)
   }
@@ -95,12 +103,7 @@ final class FileJournal {
   /// if it was little; otherwise `completed` tells when the flusher is done.
   func submit(_ log: LogBuffer) throws(SystemError) -> JournalPosition? {
     guard !isFlushing, !staged.isEmpty else { return nil }
-    staged.append { bytes in
-      writer.padToBlock(into: &bytes.bytes)
-      return 0
-    } payload: {
-      .empty
-    }
+    padToBlock()
     flush = writer.flush()
     if !isSpareWanted, Int(writer.end.mark.offset) > options.segmentBytes / 4 * 3 {
       isSpareWanted = true
@@ -108,7 +111,7 @@ final class FileJournal {
     }
     bytesWritten += UInt64(staged.count)
     if staged.count <= Self.inlineMax {
-      staged.obey(options.flush)
+      staged.obey(mode)
       try staged.perform(log.memory)
       flushes += 1
       recycle(staged)
@@ -140,6 +143,16 @@ final class FileJournal {
       guard let first = descriptors.first, first.number == number else { continue }
       descriptors.removeFirst()
       spares.retire(first.descriptor, SegmentFiles.path(directory, number))
+    }
+  }
+
+  /// The next flush begins with a block of its own.
+  private func padToBlock() {
+    staged.append { bytes in
+      writer.padToBlock(into: &bytes.bytes)
+      return 0
+    } payload: {
+      .empty
     }
   }
 
@@ -184,14 +197,51 @@ enum SegmentFiles {
     }.sorted()
   }
 
+  /// Opens a segment's file for writing as `mode` asks.
   static func open(
-    _ directory: String, _ number: UInt64, mode: NodeConfiguration.FlushMode
+    _ path: String, mode: NodeConfiguration.FlushMode
   ) throws(SystemError) -> Int32 {
-    let path = path(directory, number)
-    return try check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC | mode.openFlags) }
+    let flags: Int32 =
+      switch mode {
+      case .direct: O_DSYNC | rsl_o_direct()
+      case .dsync: O_DSYNC
+      case .fdatasync, .none: 0
+      }
+    return try check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC | flags) }
+  }
+
+  /// Whether files here take writes of whole blocks past the page cache: a file system in memory does not, and a disk may
+  /// have larger blocks.
+  static func takeDirectWrites(in directory: String) -> Bool {
+    let path = "\(directory)/direct-probe"
+    let file = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | rsl_o_direct(), 0o600)
+    guard file >= 0 else { return false }
+    defer {
+      close(file)
+      unlink(path)
+    }
+    let block = AlignedBytes()
+    block.reserve(FileJournal.blockLength)
+    memset(block.base, 0, FileJournal.blockLength)
+    return pwrite(file, block.base, FileJournal.blockLength, 0) == FileJournal.blockLength
   }
 }
 
-extension NodeConfiguration.FlushMode {
-  var openFlags: Int32 { self == .dsync ? O_DSYNC : 0 }
+/// Memory that a disk can read by itself: it begins on a page, grows and never shrinks.
+final class AlignedBytes {
+  private(set) var base: UnsafeMutableRawPointer
+  private(set) var capacity = 0
+  private static let alignment = 4_096
+
+  init() { base = .allocate(byteCount: Self.alignment, alignment: Self.alignment) }
+
+  deinit { base.deallocate() }
+
+  /// Makes room for so many bytes; what was there is gone.
+  func reserve(_ count: Int) {
+    guard count > capacity else { return }
+    base.deallocate()
+    capacity = max(count, 2 * capacity)
+    base = .allocate(byteCount: capacity, alignment: Self.alignment)
+  }
 }

@@ -16,11 +16,15 @@ final class FlushJob {
   /// Flushed as well, because a file was added to it.
   var directory: String?
   /// Files are flushed after they were written; not when the writing itself is durable.
-  var flushes = true
+  private var flushes = true
+  /// Whole blocks are written from memory that the disk can read by itself.
+  private var isDirect = false
   /// Names of new files are made durable.
-  var keepsNames = true
+  private var keepsNames = true
   var failure: SystemError?
   private var vectors: [iovec] = []
+  /// What a direct write is copied to, in place of the page cache.
+  private lazy var blocks = AlignedBytes()
 
   var isEmpty: Bool { (0..<used).allSatisfy { parts[$0].bytes.isEmpty } }
   var count: Int { (0..<used).reduce(0) { $0 + parts[$1].bytes.count } }
@@ -29,6 +33,7 @@ final class FlushJob {
   /// What the configuration asks for.
   func obey(_ mode: NodeConfiguration.FlushMode) {
     flushes = mode == .fdatasync
+    isDirect = mode == .direct
     keepsNames = mode != .none
   }
 
@@ -68,7 +73,9 @@ final class FlushJob {
   private func write(_ part: inout Part, _ log: LogBuffer.Memory?) throws(SystemError) {
     var failure: SystemError?
     let (descriptor, offset) = (part.descriptor, part.offset)
+    let total = part.bytes.count
     part.bytes.gather(log, into: &vectors) { vectors in
+      if isDirect { fillBlocks(&vectors, total) }
       var (first, offset) = (0, offset)
       while first < vectors.count, failure == nil {
         let count = Int32(min(vectors.count - first, 1_024))
@@ -84,6 +91,21 @@ final class FlushJob {
       }
     }
     if let failure { throw failure }
+  }
+
+  /// Replaces the vectors by one of whole blocks. Only the end of a segment does not fill its last one: zeroes follow there,
+  /// as everywhere behind the last record.
+  private func fillBlocks(_ vectors: inout [iovec], _ total: Int) {
+    let length = (total + FileJournal.blockLength - 1) & ~(FileJournal.blockLength - 1)
+    blocks.reserve(length)
+    var end = 0
+    for vector in vectors {
+      memcpy(blocks.base + end, vector.iov_base, vector.iov_len)
+      end += vector.iov_len
+    }
+    memset(blocks.base + end, 0, length - end)
+    vectors.removeAll(keepingCapacity: true)
+    vectors.append(iovec(iov_base: blocks.base, iov_len: length))
   }
 }
 

@@ -46,7 +46,7 @@ final class SpareSegments: Sendable {
       try check("fallocate", name) { rsl_fallocate(file, 0, Int64(length)) }
       try check("fsync", name) { fsync(file) }
     }
-    return try check("open", name) { open(name, O_RDWR | O_CLOEXEC | mode.openFlags) }
+    return try SegmentFiles.open(name, mode: mode)
   }
 
   /// A segment's file that is not needed any more becomes the spare one, or goes.

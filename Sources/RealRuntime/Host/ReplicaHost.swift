@@ -150,6 +150,7 @@ final class ReplicaHost {
       metadata: [
         "promised": "\(durable.promised)", "snapshot": "\(durable.snapshot.slot)",
         "slots": "\(durable.entries.count)", "tail": "\(recovered.tail)",
+        "flush": "\(journal.mode.rawValue)",
       ])
   }
 

@@ -63,7 +63,7 @@ final class JournalRig {
 }
 
 @Suite struct FileJournalTests {
-  @Test(arguments: [NodeConfiguration.FlushMode.fdatasync, .dsync, .none])
+  @Test(arguments: NodeConfiguration.FlushMode.allCases)
   func whatWasFlushedIsRecovered(_ mode: NodeConfiguration.FlushMode) throws {
     let rig = try JournalRig(flush: mode)
     for slot in 1...50 as ClosedRange<UInt64> {
