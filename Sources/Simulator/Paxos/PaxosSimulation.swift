@@ -18,6 +18,7 @@ public enum PaxosSimulation {
         plan.clockStepInterval = 0
         plan.clockFreezeInterval = 0
       }
+      if leased && options.profile != .calm { setup.leaseTrouble.add(to: &plan) }
       adjust?(&plan)
     }
     return Simulation(seed: seed, world) { world in

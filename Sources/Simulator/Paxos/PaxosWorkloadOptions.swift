@@ -43,6 +43,7 @@ struct PaxosSetup: Sendable {
   var epoch: Epoch
   /// Leases are wanted; whether they may be is up to the clocks of the plan.
   var wantsLeases: Bool
+  var leaseTrouble: LeaseTrouble
 
   init(seed: UInt64, _ options: PaxosOptions) {
     var state = seed ^ 0x5041_584F_5300_0001
@@ -51,7 +52,11 @@ struct PaxosSetup: Sendable {
     let drawn = Self.pick([3, 3, 3, 3, 3, 5, 5, 5, 7, 4, 2, 1], &random)
     replicas = options.replicas ?? (isCalm ? 3 : drawn)
     wantsLeases = random.next(below: 2) == 0
+    leaseTrouble = Self.pick(LeaseTrouble.allCases, &random)
     replica = Self.drawReplica(&random)
+    if wantsLeases && leaseTrouble == .duels {
+      replica.electionJitter = TimeSpan(nanoseconds: replica.electionTimeout.nanoseconds / 32)
+    }
     workload = Self.drawWorkload(&random)
     if isCalm {
       replica = ReplicaOptions()
