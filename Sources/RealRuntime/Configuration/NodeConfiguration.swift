@@ -30,6 +30,8 @@ public struct NodeConfiguration: Hashable, Sendable {
   public var recorder = Recorder()
   /// The share of commands that is traced, 0...1.
   public var traceRate = 0.0
+  /// By name, what is set of the keys of an application: `ApplicationKey`.
+  var application: [String: String] = [:]
 
   public init() {}
 

@@ -1,30 +1,39 @@
-import Foundation
-import Protocol
-import RSLClient
-import RealRuntime
+internal import Foundation
+public import Protocol
 
-/// Replicas as processes of their own on this machine: for `bench`, `demo` and tests.
+/// Replicas as processes of their own on this machine, to try out, to measure and to test.
 ///
-/// Its processes end with it, whatever happens to this one: they are asked to die when their parent does.
-final class LocalCluster {
-  struct Options {
-    var replicas = 3
-    /// Where the data directories are made.
-    var directory: String
+/// Each is one executable with the commands `format` and `serve`, which take the keys of the configuration as flags. They end
+/// with `stop`, or when this value goes; not when this process is killed.
+public final class LocalCluster {
+  public struct Options: Sendable {
+    public var replicas = 3
+    /// Where the data directories are made, or are found again.
+    public var directory: String
     /// Passed to every replica: keys of the configuration as flags.
-    var flags: [String] = []
-    /// The command line of a replica's process in front of `serve`; this executable.
-    var executable = "/proc/self/exe"
+    public var flags: [String] = []
+    /// Passed to one replica beside these.
+    public var ownFlags: @Sendable (ReplicaID) -> [String] = { _ in [] }
+    /// The path of the replicas' program; nil: this one.
+    public var executable: String?
+
+    public init(directory: String) { self.directory = directory }
+  }
+
+  /// What this machine refused.
+  public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
   }
 
   /// A replica's process, and where it is reached.
-  final class Replica {
-    let id: ReplicaID
-    let address: MemberAddress
-    let admin: SocketEndpoint
+  public final class Replica {
+    public let id: ReplicaID
+    public let address: MemberAddress
+    public let admin: SocketEndpoint
     let flags: [String]
-    fileprivate(set) var process: Process?
-    let logPath: String
+    fileprivate var process: Process?
+    /// What the process says.
+    public let logPath: String
 
     fileprivate init(
       _ address: MemberAddress, admin: SocketEndpoint, flags: [String], logPath: String
@@ -36,18 +45,27 @@ final class LocalCluster {
       self.logPath = logPath
     }
 
-    var pid: Int32? { process.flatMap { $0.isRunning ? $0.processIdentifier : nil } }
+    /// Nil while it does not run.
+    public var pid: Int32? { process.flatMap { $0.isRunning ? $0.processIdentifier : nil } }
+
+    /// The last thing the process said.
+    public var lastLine: String {
+      let text = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
+      return text.split(separator: "\n").last.map(String.init) ?? "it said nothing"
+    }
   }
 
-  let options: Options
-  let id: ClusterID
-  let replicas: [Replica]
+  public let options: Options
+  public let id: ClusterID
+  public let replicas: [Replica]
   private let executable: String
 
-  init(_ options: Options) throws {
+  /// Starts nothing yet. Ports are drawn anew each time; the cluster's identity is kept in the directory.
+  public init(_ options: Options) throws {
     self.options = options
-    id = ClusterID(UInt64.random(in: 1...UInt64.max))
-    executable = try FileManager.default.destinationOfSymbolicLink(atPath: options.executable)
+    executable =
+      try options.executable
+      ?? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     var ports = try FreePorts.take(options.replicas * 3)[...]
     let members = (1...options.replicas).map { number in
       MemberAddress(
@@ -56,9 +74,10 @@ final class LocalCluster {
     }
     let list = members.map { "\($0.id.rawValue)=\($0.host):\($0.peerPort):\($0.clientPort)" }
       .joined(separator: ",")
-    let cluster = String(id.rawValue, radix: 16)
     try FileManager.default.createDirectory(
       atPath: options.directory, withIntermediateDirectories: true)
+    id = try Self.identity(in: options.directory)
+    let cluster = id.hex
     replicas = members.map { member in
       let admin = SocketEndpoint(address: "127.0.0.1", port: ports.removeFirst())
       let folder = "\(options.directory)/replica-\(member.id.rawValue)"
@@ -68,59 +87,66 @@ final class LocalCluster {
           "--cluster", cluster, "--replica", "\(member.id.rawValue)", "--members", list,
           "--data-directory", folder, "--listen-admin", "\(admin)", "--insecure-plaintext",
           "--tls-enabled", "false", "--tls-clients", "plaintext",
-        ] + options.flags, logPath: folder + ".log")
+        ] + options.flags + options.ownFlags(member.id), logPath: folder + ".log")
     }
   }
 
   deinit { for replica in replicas { replica.process?.terminate() } }
 
-  /// How clients reach the cluster.
-  var clientConfiguration: ClientConfiguration {
-    ClientConfiguration(
-      cluster: id,
-      replicas: replicas.map {
-        ReplicaAddress(id: $0.id, host: $0.address.host, port: Int($0.address.clientPort))
-      })
+  private static func identity(in directory: String) throws -> ClusterID {
+    let path = directory + "/cluster"
+    if FileManager.default.fileExists(atPath: path) {
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      guard let id = ClusterID(hex: text) else {
+        throw Failure(description: "\(path) does not hold a cluster's identity; use another folder")
+      }
+      return id
+    }
+    let id = ClusterID(UInt64.random(in: 1...UInt64.max))
+    try id.hex.write(toFile: path, atomically: true, encoding: .utf8)
+    return id
   }
 
   /// Formats what is not formatted, and starts every replica that does not run.
-  func start() throws {
+  public func start() throws {
     for replica in replicas where replica.pid == nil { try start(replica) }
   }
 
-  func start(_ replica: Replica) throws {
+  public func start(_ replica: Replica) throws {
     let folder = "\(options.directory)/replica-\(replica.id.rawValue)"
     if !FileManager.default.fileExists(atPath: folder + "/identity") {
       let format = try run(["format"] + replica.flags, log: replica.logPath)
       format.waitUntilExit()
       guard format.terminationStatus == 0 else {
-        throw CommandFailure(
-          .usage, "replica \(replica.id) cannot be formatted: \(lastLine(of: replica.logPath))")
+        throw Failure(
+          description: "replica \(replica.id) cannot be formatted: \(replica.lastLine)")
       }
     }
     replica.process = try run(["serve"] + replica.flags, log: replica.logPath)
   }
 
-  private func lastLine(of path: String) -> String {
-    let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-    return text.split(separator: "\n").last.map(String.init) ?? "it said nothing"
-  }
-
   /// Ends a process at once, as a crash would.
-  func kill(_ replica: Replica) {
+  public func kill(_ replica: Replica) {
     guard let process = replica.process, let pid = replica.pid else { return }
     Foundation.kill(pid, SIGKILL)
     process.waitUntilExit()
     replica.process = nil
   }
 
+  /// Asks a process to end, as an operator would, and waits; returns its exit status, nil when it did not run.
+  @discardableResult
+  public func stop(_ replica: Replica) -> Int32? {
+    guard let process = replica.process else { return nil }
+    if process.isRunning { process.terminate() }
+    process.waitUntilExit()
+    replica.process = nil
+    return process.terminationStatus
+  }
+
   /// Asks every process to end, and waits.
-  func stop() {
+  public func stop() {
     for replica in replicas { replica.process?.terminate() }
-    for replica in replicas {
-      replica.process?.waitUntilExit()
-      replica.process = nil
-    }
+    for replica in replicas { stop(replica) }
   }
 
   private func run(_ arguments: [String], log: String) throws -> Process {
@@ -128,7 +154,7 @@ final class LocalCluster {
       FileManager.default.createFile(atPath: log, contents: nil)
     }
     guard let output = FileHandle(forWritingAtPath: log) else {
-      throw CommandFailure(.usage, "\(log) cannot be written")
+      throw Failure(description: "\(log) cannot be written")
     }
     output.seekToEndOfFile()
     let process = Process()
@@ -144,14 +170,16 @@ final class LocalCluster {
 
 /// Ports that nobody listens at, below those that the system gives to outgoing connections: a client that tries such a
 /// port again and again would one day be connected to itself.
-enum FreePorts {
-  static func take(_ count: Int) throws -> [UInt16] {
+public enum FreePorts {
+  public static func take(_ count: Int) throws -> [UInt16] {
     var ports: [UInt16] = []
     for _ in 0..<1_000 where ports.count < count {
       let port = UInt16.random(in: 15_000..<30_000)
       if !ports.contains(port), isFree(port) { ports.append(port) }
     }
-    guard ports.count == count else { throw CommandFailure(.usage, "no free ports on 127.0.0.1") }
+    guard ports.count == count else {
+      throw LocalCluster.Failure(description: "no free ports on 127.0.0.1")
+    }
     return ports
   }
 
