@@ -81,7 +81,7 @@ extension NodeConfiguration {
   }
 
   /// Fills in what follows from other values.
-  private mutating func complete(given: Set<String>) {
+  mutating func complete(given: Set<String>) {
     dropEmptyLease()
     members.sort { $0.id < $1.id }
     if !given.contains("tls.clients"), !tls.isEnabled { tls.clients = .plaintext }

@@ -35,6 +35,17 @@ public struct NodeConfiguration: Hashable, Sendable {
 
   public init() {}
 
+  /// A member of a cluster, everything else as where nothing is set; it listens at its own address.
+  public init(
+    cluster: ClusterID, replica: ReplicaID, members: [MemberAddress], dataDirectory: String
+  ) {
+    self.cluster = cluster
+    self.replica = replica
+    self.members = members
+    self.dataDirectory = dataDirectory
+    complete(given: [])
+  }
+
   /// Where this process listens.
   public struct Listen: Hashable, Sendable {
     public var peer = SocketEndpoint(address: "0.0.0.0", port: 0)
@@ -142,6 +153,15 @@ public struct NodeConfiguration: Hashable, Sendable {
 extension NodeConfiguration {
   /// The members without this one.
   public var peers: [MemberAddress] { members.filter { $0.id != replica } }
+
+  /// The same without TLS, for members that share one machine: plaintext is allowed on loopback addresses alone.
+  public var plaintextOnLoopback: NodeConfiguration {
+    var configuration = self
+    configuration.tls.isEnabled = false
+    configuration.tls.clients = .plaintext
+    configuration.insecure.plaintext = true
+    return configuration
+  }
 
   /// The entry of this process.
   public var ownAddress: MemberAddress? { members.first { $0.id == replica } }

@@ -114,7 +114,7 @@ public final class LocalCluster {
 
   public func start(_ replica: Replica) throws {
     let folder = "\(options.directory)/replica-\(replica.id.rawValue)"
-    if !FileManager.default.fileExists(atPath: folder + "/identity") {
+    if !DataDirectory.isFormatted(folder) {
       let format = try run(["format"] + replica.flags, log: replica.logPath)
       format.waitUntilExit()
       guard format.terminationStatus == 0 else {
