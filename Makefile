@@ -16,6 +16,7 @@ FLOOR ?= 90
 
 # A crash report keeps pipes open, which hangs whatever reads the output.
 export SWIFT_BACKTRACE := enable=no
+export SWIFT
 
 checked := --explicit-target-dependency-import-check error $(SWIFTFLAGS)
 campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-optimization \
@@ -42,7 +43,7 @@ test: bootstrap ## All tests (debug build, contracts on), then the number of tes
 examples: bootstrap ## The tests of every package in Examples/
 	@for package in Examples/*/; do \
 	  echo "== $$package"; \
-	  $(SWIFT) test --package-path "$$package" $(SWIFTFLAGS) --parallel || exit 1; \
+	  scripts/example "$$(basename "$$package")" test $(SWIFTFLAGS) --parallel || exit 1; \
 	done
 
 build: ## Debug build of everything
