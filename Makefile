@@ -23,8 +23,8 @@ campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-
   --scratch-path .build-contracts $(checked)
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
-.PHONY: help bootstrap demo test examples build release lint format coverage bench mutants soak \
-  fuzz-decoders docs-check clean
+.PHONY: help bootstrap demo test examples build release lint format coverage bench \
+  redis-benchmark mutants soak fuzz-decoders docs-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ coverage: bootstrap ## Line coverage of Protocol and Simulator; fails below FLOO
 
 bench: ## Protocol steps per second and simulated over wall time, 3 to 9 replicas
 	@scripts/bench
+
+redis-benchmark: bootstrap ## redis-benchmark against three durable nodes of Examples/KeyValueStore
+	@scripts/redis-benchmark
 
 mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
 	@scripts/mutants
