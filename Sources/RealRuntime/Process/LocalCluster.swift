@@ -1,5 +1,6 @@
 internal import Foundation
 public import Protocol
+internal import Synchronization
 
 /// Replicas as processes of their own on this machine, to try out, to measure and to test.
 ///
@@ -171,16 +172,25 @@ public final class LocalCluster {
 /// Ports that nobody listens at, below those that the system gives to outgoing connections: a client that tries such a
 /// port again and again would one day be connected to itself.
 public enum FreePorts {
+  /// Handed out already: whoever has one may not listen at it yet.
+  private static let taken = Mutex<Set<UInt16>>([])
+
+  /// Another time others: no port is handed out twice by one process.
   public static func take(_ count: Int) throws -> [UInt16] {
     var ports: [UInt16] = []
     for _ in 0..<1_000 where ports.count < count {
       let port = UInt16.random(in: 15_000..<30_000)
-      if !ports.contains(port), isFree(port) { ports.append(port) }
+      if isFree(port), taken.withLock({ $0.insert(port).inserted }) { ports.append(port) }
     }
     guard ports.count == count else {
       throw LocalCluster.Failure(description: "no free ports on 127.0.0.1")
     }
     return ports
+  }
+
+  /// Takes ports that were chosen otherwise, so that they are not handed out as well.
+  public static func reserve(_ ports: some Sequence<UInt16>) {
+    taken.withLock { $0.formUnion(ports) }
   }
 
   private static func isFree(_ port: UInt16) -> Bool {

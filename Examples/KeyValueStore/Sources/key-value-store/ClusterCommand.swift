@@ -37,6 +37,7 @@ struct Cluster: AsyncParsableCommand {
     options.replicas = replicas
     options.flags = ["--sessions-outstanding-max", "\(Self.outstandingMax)"] + settings
     options.ownFlags = { [port] in ["--resp-listen", "127.0.0.1:\(Self.port($0, from: port))"] }
+    FreePorts.reserve((0..<UInt16(replicas)).map { port + $0 })
     let cluster: LocalCluster
     do {
       cluster = try LocalCluster(options)
