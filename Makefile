@@ -16,14 +16,15 @@ FLOOR ?= 90
 
 # A crash report keeps pipes open, which hangs whatever reads the output.
 export SWIFT_BACKTRACE := enable=no
+export SWIFT
 
 checked := --explicit-target-dependency-import-check error $(SWIFTFLAGS)
 campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-optimization \
   --scratch-path .build-contracts $(checked)
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
-.PHONY: help bootstrap demo test examples build release lint format coverage bench mutants soak \
-  fuzz-decoders docs-check clean
+.PHONY: help bootstrap demo test examples build release lint format coverage bench \
+  redis-benchmark mutants soak fuzz-decoders docs-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,7 +43,7 @@ test: bootstrap ## All tests (debug build, contracts on), then the number of tes
 examples: bootstrap ## The tests of every package in Examples/
 	@for package in Examples/*/; do \
 	  echo "== $$package"; \
-	  $(SWIFT) test --package-path "$$package" $(SWIFTFLAGS) --parallel || exit 1; \
+	  scripts/example "$$(basename "$$package")" test $(SWIFTFLAGS) --parallel || exit 1; \
 	done
 
 build: ## Debug build of everything
@@ -68,6 +69,9 @@ coverage: bootstrap ## Line coverage of Protocol and Simulator; fails below FLOO
 
 bench: ## Protocol steps per second and simulated over wall time, 3 to 9 replicas
 	@scripts/bench
+
+redis-benchmark: bootstrap ## redis-benchmark against three durable nodes of Examples/KeyValueStore
+	@scripts/redis-benchmark
 
 mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
 	@scripts/mutants

@@ -12,11 +12,13 @@ let package = Package(
     .library(name: "KeyValueMachine", targets: ["KeyValueMachine"]),
     .library(name: "RESP", targets: ["RESP"]),
     .library(name: "RESPServer", targets: ["RESPServer"]),
+    .library(name: "KeyValueNode", targets: ["KeyValueNode"]),
     .executable(name: "key-value-store", targets: ["key-value-store"]),
   ],
   dependencies: [
     .package(name: "swift-rsl", path: "../.."),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
   ],
   targets: [
@@ -34,10 +36,24 @@ let package = Package(
         .product(name: "NIOPosix", package: "swift-nio"),
       ],
       swiftSettings: settings),
+    .target(
+      name: "KeyValueNode",
+      dependencies: [
+        "KeyValueMachine", "RESPServer",
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "Protocol", package: "swift-rsl"),
+        .product(name: "RSLClient", package: "swift-rsl"),
+        .product(name: "RealRuntime", package: "swift-rsl"),
+      ],
+      swiftSettings: settings),
     .executableTarget(
       name: "key-value-store",
       dependencies: [
-        "RESPServer",
+        "KeyValueNode", "RESPServer",
+        .product(name: "Protocol", package: "swift-rsl"),
+        .product(name: "RealRuntime", package: "swift-rsl"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -62,6 +78,18 @@ let package = Package(
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOEmbedded", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeyValueNodeTests",
+      dependencies: [
+        "KeyValueNode", "RESP", "RESPServer", "TestSupport", "key-value-store",
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "Protocol", package: "swift-rsl"),
+        .product(name: "RSLClient", package: "swift-rsl"),
+        .product(name: "RealRuntime", package: "swift-rsl"),
       ],
       swiftSettings: settings),
   ]

@@ -17,13 +17,21 @@ public struct ReplicaAddress: Hashable, Sendable {
 
 /// How connections are encrypted, and as whom a replica must identify itself.
 public struct ClientTLS: Sendable {
-  /// Its certificate verification must be on for `serverHostname` to mean anything.
-  public var context: NIOSSLContext
+  /// Asked for each connection, so that certificates can be exchanged. Its certificate verification must be on for
+  /// `serverHostname` to mean anything.
+  public var context: @Sendable () -> NIOSSLContext
   /// The name a replica's certificate must carry as a subject alternative name; nil to check the chain only.
   public var serverHostname: @Sendable (ReplicaID) -> String?
 
   public init(
     context: NIOSSLContext, serverHostname: @escaping @Sendable (ReplicaID) -> String?
+  ) {
+    self.init(context: { context }, serverHostname: serverHostname)
+  }
+
+  public init(
+    context: @escaping @Sendable () -> NIOSSLContext,
+    serverHostname: @escaping @Sendable (ReplicaID) -> String?
   ) {
     self.context = context
     self.serverHostname = serverHostname

@@ -27,12 +27,15 @@ public final class ReplicaNode: Sendable {
 
   /// Recovers the replica from its directory, opens its ports and begins to run it.
   ///
-  /// Throws what is wrong with the directory (`DataDirectory.Failure`), its journal, the options or the addresses.
+  /// Throws what is wrong with the configuration (`ConfigurationError`), the directory (`DataDirectory.Failure`), its journal
+  /// or the addresses.
   /// - Parameter credentials: for TLS, which can be exchanged while the node runs; nil: those that the configuration names.
   public static func start(
     configuration: NodeConfiguration, machine: some StateMachine & Sendable,
     logger: Logger = Logger(label: "rsl"), credentials: TLSCredentials? = nil
   ) throws -> ReplicaNode {
+    let problems = configuration.problems()
+    guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let lock = try DataDirectory.open(
       configuration.dataDirectory, cluster: configuration.cluster, replica: configuration.replica)
     let application = ApplicationBox(machine, limits: configuration.sessions)

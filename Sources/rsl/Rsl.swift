@@ -1,5 +1,4 @@
 import ArgumentParser
-import Dispatch
 import Foundation
 import RealRuntime
 
@@ -57,20 +56,5 @@ struct CommandFailure: Error {
   init(_ code: Code, _ message: String) {
     self.code = code
     self.message = message
-  }
-}
-
-/// Calls a closure when one of these signals comes.
-final class SignalHandler {
-  private let sources: [any DispatchSourceSignal]
-
-  init(_ numbers: [Int32], _ handler: @escaping @Sendable () -> Void) {
-    sources = numbers.map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler(handler: handler)
-      source.resume()
-      return source
-    }
   }
 }

@@ -1,7 +1,5 @@
 import ArgumentParser
 import Foundation
-import Logging
-import Protocol
 import RealRuntime
 
 /// Which configuration a command works with.
@@ -38,50 +36,13 @@ struct Serve: AsyncParsableCommand {
   @OptionGroup var arguments: ConfigurationArguments
 
   func run() async throws {
-    let loaded = try arguments.load()
-    let configuration = loaded.configuration
-    let output = LogOutput(configuration.logging)
-    var logger = output.logger("rsl")
-    logger[metadataKey: "replica"] = "\(configuration.replica)"
-    for warning in loaded.warnings { logger.warning("\(warning)") }
-    let node: ReplicaNode
-    let credentials: TLSCredentials?
-    do {
-      let tls = configuration.tls
-      let isUsed = tls.isEnabled || tls.clients != .plaintext || tls.admin != .plaintext
-      credentials = isUsed ? try TLSCredentials(configuration) : nil
-      node = try ReplicaNode.start(
-        configuration: configuration, machine: ByteStore(), logger: logger,
-        credentials: credentials)
-    } catch {
-      throw CommandFailure(.usage, "\(error)")
-    }
-    var admin: AdminServer?
-    if let endpoint = configuration.listen.admin {
-      do {
-        admin = try await AdminServer.start(
-          at: endpoint, backend: node,
-          credentials: configuration.tls.admin == .mutual ? credentials : nil)
-      } catch {
-        throw CommandFailure(.usage, "listen.admin \(endpoint): \(error)")
+    do throws(ReplicaProcess.Failure) {
+      try await ReplicaProcess.run(machine: ByteStore()) {
+        [arguments] () throws(ConfigurationError) in try arguments.loaded()
       }
-    }
-    let stop = SignalHandler([SIGTERM, SIGINT]) { node.stop() }
-    let reload = NodeReload(running: configuration, log: output, credentials: credentials) {
-      [arguments] () throws(ConfigurationError) in try arguments.loaded()
-    }
-    let hangUp = SignalHandler([SIGHUP]) { [logger] in
-      let outcome = reload.perform()
-      for line in outcome.done { logger.info("reloaded", metadata: ["what": "\(line)"]) }
-      for line in outcome.problems { logger.warning("not reloaded", metadata: ["what": "\(line)"]) }
-    }
-    defer { withExtendedLifetime((stop, hangUp)) {} }
-    do {
-      try await node.ended()
     } catch {
-      throw CommandFailure(.crash, "\(error)")
+      throw CommandFailure(error.kind == .crash ? .crash : .usage, "\(error)")
     }
-    await admin?.stop()
   }
 }
 

@@ -212,6 +212,21 @@ extension OverSockets {
       try await cluster.stop()
     }
 
+    /// Deadlines are reckoned from it, also by who has submitted nothing for a while.
+    @Test func betweenTwoTurnsTheTimeIsTheClocks() async throws {
+      let configuration = ClientConfiguration(
+        cluster: ClusterID(1),
+        replicas: [ReplicaAddress(id: ReplicaID(1), host: "127.0.0.1", port: 1)])
+      let isLate = try await DriverRun.loop.submit {
+        let driver = ClientDriver(on: DriverRun.loop, configuration: configuration) { _, _, _ in }
+        let made = ClientClock.now()
+        while ClientClock.now() < made + .milliseconds(2) {}
+        defer { driver.close() }
+        return driver.now < made + .milliseconds(2)
+      }.get()
+      #expect(!isLate)
+    }
+
     @Test func aReplicaOfAnotherVersionIsNotUsed() async throws {
       let cluster = try await FakeCluster.start(1)
       try await cluster.with {

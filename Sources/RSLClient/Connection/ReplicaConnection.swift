@@ -122,7 +122,7 @@ extension ReplicaConnection {
           if let tls = connection.driver.configuration.tls {
             try pipeline.addHandler(
               NIOSSLClientHandler(
-                context: tls.context, serverHostname: tls.serverHostname(connection.address.id)))
+                context: tls.context(), serverHostname: tls.serverHostname(connection.address.id)))
           }
           try pipeline.addHandler(ReplicaChannelHandler(connection, attempt: attempt))
         }

@@ -111,8 +111,8 @@ public final class ClientDriver {
     submissions.deinitialize(count: 1).deallocate()
   }
 
-  /// The time of this turn of the loop.
-  public var now: Instant { turnTime }
+  /// The time of this turn of the driver; between two turns, the clock's.
+  public var now: Instant { isInTurn ? turnTime : ClientClock.now() }
 
   public var isClosed: Bool { hasClosed }
 

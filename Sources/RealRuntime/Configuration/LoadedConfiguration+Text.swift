@@ -12,7 +12,7 @@ extension LoadedConfiguration {
 
   /// Every key in the order of the table.
   public var entries: [Entry] {
-    ConfigurationKey.all.map { key in
+    keys.map { key in
       Entry(
         key: key.name, values: key.show(configuration), origin: origins[key.name] ?? "default")
     }
@@ -20,11 +20,10 @@ extension LoadedConfiguration {
 
   /// A configuration file with the same effect, each line with its origin.
   public var yaml: String {
-    let lines = entries.map { entry -> (text: String, origin: String) in
+    let lines = zip(keys, entries).map { key, entry -> (text: String, origin: String) in
       guard !entry.values.isEmpty else { return ("# \(entry.key):", "not set") }
-      let isList = ConfigurationKey.named(entry.key)?.isList ?? false
       let values = entry.values.map { Self.quoted($0) }
-      let value = isList ? "[\(values.joined(separator: ", "))]" : values[0]
+      let value = key.isList ? "[\(values.joined(separator: ", "))]" : values[0]
       return ("\(entry.key): \(value)", entry.origin)
     }
     let width = lines.map(\.text.count).filter { $0 <= 60 }.max() ?? 0

@@ -1,8 +1,10 @@
 internal import Protocol
 
 /// A configuration and where each of its values comes from.
-public struct LoadedConfiguration: Hashable, Sendable {
+public struct LoadedConfiguration: Sendable {
   public var configuration: NodeConfiguration
+  /// What may be set: the table's keys, then the application's.
+  public var keys: [ConfigurationKey]
   /// By key; keys that are not here have their default.
   public var origins: [String: String]
   /// What is allowed and still deserves a line in the log.
@@ -14,21 +16,28 @@ extension NodeConfiguration {
   ///
   /// `file` is YAML or JSON; nil takes the path in `RSL_CONFIG`, if there is one. Throws everything that is wrong at
   /// once: unknown names, values that are not as expected, values that contradict each other.
+  /// - Parameter applicationKeys: what may be set beside the table (`ApplicationKey.row`).
   public static func load(
-    file: String?, environment: [String: String], flags: [String]
+    file: String?, environment: [String: String], flags: [String],
+    applicationKeys: [ConfigurationKey] = []
   ) throws(ConfigurationError) -> LoadedConfiguration {
-    var sources = [SettingSource(flags: flags), SettingSource(environment: environment)]
+    let keys = ConfigurationKey.all + applicationKeys
+    var sources = [
+      SettingSource(flags: flags, keys), SettingSource(environment: environment, keys),
+    ]
     if let path = file ?? environment["RSL_CONFIG"] {
-      sources.append(try SettingSource(file: path))
+      sources.append(try SettingSource(file: path, keys))
     }
-    return try load(sources)
+    return try load(sources, keys)
   }
 
-  static func load(_ sources: [SettingSource]) throws(ConfigurationError) -> LoadedConfiguration {
+  static func load(
+    _ sources: [SettingSource], _ keys: [ConfigurationKey] = ConfigurationKey.all
+  ) throws(ConfigurationError) -> LoadedConfiguration {
     var configuration = NodeConfiguration()
     var origins: [String: String] = [:]
     var problems = sources.flatMap(\.problems)
-    for key in ConfigurationKey.all {
+    for key in keys {
       do throws(ConfigurationProblem.Thrown) {
         guard let setting = try firstSetting(of: key, in: sources) else {
           if key.isRequired {
@@ -57,7 +66,7 @@ extension NodeConfiguration {
       warnings.append("lease.drift-bound-ppm has no effect while lease.duration is 0")
     }
     return LoadedConfiguration(
-      configuration: configuration, origins: origins, warnings: warnings)
+      configuration: configuration, keys: keys, origins: origins, warnings: warnings)
   }
 
   private static func firstSetting(
@@ -72,7 +81,7 @@ extension NodeConfiguration {
   }
 
   /// Fills in what follows from other values.
-  private mutating func complete(given: Set<String>) {
+  mutating func complete(given: Set<String>) {
     dropEmptyLease()
     members.sort { $0.id < $1.id }
     if !given.contains("tls.clients"), !tls.isEnabled { tls.clients = .plaintext }

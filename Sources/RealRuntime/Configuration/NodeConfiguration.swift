@@ -30,8 +30,21 @@ public struct NodeConfiguration: Hashable, Sendable {
   public var recorder = Recorder()
   /// The share of commands that is traced, 0...1.
   public var traceRate = 0.0
+  /// By name, what is set of the keys of an application: `ApplicationKey`.
+  var application: [String: String] = [:]
 
   public init() {}
+
+  /// A member of a cluster, everything else as where nothing is set; it listens at its own address.
+  public init(
+    cluster: ClusterID, replica: ReplicaID, members: [MemberAddress], dataDirectory: String
+  ) {
+    self.cluster = cluster
+    self.replica = replica
+    self.members = members
+    self.dataDirectory = dataDirectory
+    complete(given: [])
+  }
 
   /// Where this process listens.
   public struct Listen: Hashable, Sendable {
@@ -143,6 +156,15 @@ public struct NodeConfiguration: Hashable, Sendable {
 extension NodeConfiguration {
   /// The members without this one.
   public var peers: [MemberAddress] { members.filter { $0.id != replica } }
+
+  /// The same without TLS, for members that share one machine: plaintext is allowed on loopback addresses alone.
+  public var plaintextOnLoopback: NodeConfiguration {
+    var configuration = self
+    configuration.tls.isEnabled = false
+    configuration.tls.clients = .plaintext
+    configuration.insecure.plaintext = true
+    return configuration
+  }
 
   /// The entry of this process.
   public var ownAddress: MemberAddress? { members.first { $0.id == replica } }

@@ -30,10 +30,11 @@ public struct NodeReload: Sendable {
   public func perform() -> Outcome {
     var outcome = Outcome()
     do throws(ConfigurationError) {
-      let fresh = try load().configuration
+      let loaded = try load()
+      let fresh = loaded.configuration
       log.level = fresh.logging.level
       outcome.done.append("the log level is \(fresh.logging.level.rawValue)")
-      for key in ConfigurationKey.all
+      for key in loaded.keys
       where key.name != "logging.level" && key.show(fresh) != key.show(running) {
         outcome.problems.append("\(key.name) takes effect with a restart")
       }

@@ -5,7 +5,7 @@ public import Protocol
 /// How a value is written: from text, back to text, and what a reader is told it must look like.
 ///
 /// Every source gives text, so that a value means the same in a file, in the environment and as a flag.
-struct SettingForm<Value: Sendable>: Sendable {
+public struct SettingForm<Value: Sendable>: Sendable {
   var expected: String
   var parse: @Sendable (String) -> Value?
   var show: @Sendable (Value) -> String
@@ -21,7 +21,7 @@ extension SettingForm where Value == Bool {
 }
 
 extension SettingForm where Value: FixedWidthInteger & Sendable {
-  static func whole(_ range: ClosedRange<Value>) -> Self {
+  public static func whole(_ range: ClosedRange<Value>) -> Self {
     SettingForm(
       expected: "a whole number from \(range.lowerBound) to \(range.upperBound)",
       parse: { Value(decimal: $0).flatMap { range.contains($0) ? $0 : nil } },
@@ -46,7 +46,7 @@ extension SettingForm where Value: FixedWidthInteger & Sendable {
 
 extension SettingForm where Value == TimeSpan {
   /// A length of time: `50us`, `250ms`, `2s`, or `0`.
-  static func span(_ range: ClosedRange<TimeSpan>) -> Self {
+  public static func span(_ range: ClosedRange<TimeSpan>) -> Self {
     SettingForm(
       expected: "a time (50us, 250ms, 2s) from \(showSpan(range.lowerBound))"
         + " to \(showSpan(range.upperBound))",
@@ -113,7 +113,7 @@ extension SettingForm where Value == ReplicaID {
 }
 
 extension SettingForm where Value == SocketEndpoint {
-  static var endpoint: Self {
+  public static var endpoint: Self {
     SettingForm(
       expected: "a numeric address and a port, such as 127.0.0.1:7101 or [::1]:7101",
       parse: { SocketEndpoint($0) }, show: { $0.description })

@@ -36,8 +36,8 @@ extension ConfigurationProblem {
 
 extension SettingSource {
   /// `--key value`, `--key=value`, several values separated by commas, and `--key` alone for true.
-  init(flags: [String]) {
-    let known = Dictionary(uniqueKeysWithValues: ConfigurationKey.all.map { ($0.flag, $0) })
+  init(flags: [String], _ keys: [ConfigurationKey] = ConfigurationKey.all) {
+    let known = Set(keys.map(\.flag))
     problems = []
     var isValueDue = false
     for word in flags {
@@ -48,7 +48,7 @@ extension SettingSource {
       }
       let name = String(word.prefix { $0 != "=" })
       isValueDue = !word.contains("=")
-      if known[name] == nil { problems.append(.unknown(name, among: Array(known.keys))) }
+      if !known.contains(name) { problems.append(.unknown(name, among: Array(known))) }
     }
     let provider = CommandLineArgumentsProvider(arguments: ["rsl"] + flags)
     value = { key in
@@ -69,8 +69,8 @@ extension SettingSource {
   static let reserved: Set<String> = ["RSL_CONFIG"]
 
   /// Variables that begin with `RSL_`; several values separated by commas.
-  init(environment: [String: String]) {
-    let known = Set(ConfigurationKey.all.map(\.variable)).union(Self.reserved)
+  init(environment: [String: String], _ keys: [ConfigurationKey] = ConfigurationKey.all) {
+    let known = Set(keys.map(\.variable)).union(Self.reserved)
     problems = environment.keys.sorted()
       .filter { $0.hasPrefix(Self.prefix) && !known.contains($0) }
       .map { .unknown($0, among: Array(known)) }
@@ -88,7 +88,7 @@ extension SettingSource {
 
 extension SettingSource {
   /// A YAML file, or a JSON one, which is YAML as well. Parts of a key nest, or stand in one line with dots.
-  init(file path: String) throws(ConfigurationError) {
+  init(file path: String, _ keys: [ConfigurationKey]) throws(ConfigurationError) {
     let bytes: [UInt8]
     do {
       bytes = Array(try Data(contentsOf: URL(filePath: path)))
@@ -96,11 +96,13 @@ extension SettingSource {
       let reason = (error as NSError).localizedDescription
       throw ConfigurationError(problems: [ConfigurationProblem(path, "cannot be read: \(reason)")])
     }
-    try self.init(yaml: bytes, name: (path as NSString).lastPathComponent)
+    try self.init(yaml: bytes, name: (path as NSString).lastPathComponent, keys)
   }
 
-  init(yaml bytes: [UInt8], name: String) throws(ConfigurationError) {
-    var outline = Outline(name: name)
+  init(
+    yaml bytes: [UInt8], name: String, _ keys: [ConfigurationKey] = ConfigurationKey.all
+  ) throws(ConfigurationError) {
+    var outline = Outline(name: name, keys: keys)
     let snapshot: YAMLSnapshot
     do {
       guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -143,12 +145,16 @@ private struct Outline {
   }
 
   var name: String
+  var keys: [ConfigurationKey]
   var places: [String: Place] = [:]
   var problems: [ConfigurationProblem] = []
   /// False when the file has another shape than keys with values.
   var isUsable = true
 
-  init(name: String) { self.name = name }
+  init(name: String, keys: [ConfigurationKey]) {
+    self.name = name
+    self.keys = keys
+  }
 
   mutating func enter(_ node: Node, path: [String]) {
     guard case .mapping(let mapping) = node else {
@@ -184,9 +190,8 @@ private struct Outline {
 
   private mutating func note(_ path: [String], _ node: Node, isSequence: Bool) {
     let key = path.joined(separator: ".")
-    guard let known = ConfigurationKey.named(key) else {
-      problems.append(
-        .unknown(key, origin: origin(node), among: ConfigurationKey.all.map(\.name)))
+    guard let known = keys.first(where: { $0.name == key }) else {
+      problems.append(.unknown(key, origin: origin(node), among: keys.map(\.name)))
       return
     }
     let place = Place(line: node.mark?.line ?? 0, isSequence: isSequence)

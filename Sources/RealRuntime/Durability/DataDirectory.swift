@@ -18,7 +18,7 @@ public enum DataDirectory {
     public var description: String {
       switch self {
       case .notFormatted(let path):
-        "\(path) is not a replica's directory; make it one with `rsl format`"
+        "\(path) is not a replica's directory; make it one with `format`"
       case .alreadyFormatted(let path): "\(path) is a replica's directory already"
       case .notEmpty(let path, let name):
         "\(path) is not empty (it holds \(name)); choose a directory of its own"
@@ -66,6 +66,9 @@ public enum DataDirectory {
       throw .system(error)
     }
   }
+
+  /// Whether somebody made it a replica's directory, of whichever replica.
+  public static func isFormatted(_ path: String) -> Bool { access(path + "/identity", F_OK) == 0 }
 
   /// Checks whose directory it is and takes it for this process; the lock ends with the returned value.
   static func open(

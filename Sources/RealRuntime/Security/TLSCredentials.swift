@@ -1,5 +1,5 @@
 internal import Foundation
-internal import NIOSSL
+public import NIOSSL
 internal import Protocol
 internal import Synchronization
 
@@ -63,6 +63,9 @@ public final class TLSCredentials: Sendable {
   }
 
   var contexts: Contexts { state.withLock { $0 } }
+
+  /// For connecting to members as a client, of which each is verified by its name (`PeerIdentity.dnsName`).
+  public var clientContext: NIOSSLContext { contexts.client }
 
   /// Whom this process's certificate names.
   public var identity: PeerIdentity { contexts.identity }

@@ -1,6 +1,6 @@
 /// What a gateway needs of the replicated store, on one event loop.
 ///
-/// Called on that event loop and nowhere else. Every tag is completed exactly once, on the event loop too, and never from
+/// Called on that event loop and nowhere else. Every tag, below 2^62, is completed exactly once, on the event loop too, and never from
 /// inside `submit` or `read`. Commands apply in the order they were submitted. A read that was submitted after a command
 /// was answered sees that command; about one that was not answered yet nothing is said, and the gateway waits for it.
 public protocol CommandSubmitting: AnyObject {

@@ -82,11 +82,15 @@ public final class Gateway: Sendable {
     return sum
   }
 
-  /// Stops listening, answers what was taken, closes all connections, and returns when that is done.
-  public func close() async throws {
+  /// Stops listening, answers what was taken, closes all connections, and returns when that is done. A client that does
+  /// not read its replies is cut off after `grace`.
+  public func close(grace: TimeAmount = .seconds(15)) async throws {
     try await channel.close().get()
-    for loop in loops {
-      try await loop.eventLoop.flatSubmit { loop.bound.value.finish() }.get()
+    let drained = loops.map { loop in
+      loop.eventLoop.flatSubmit { loop.bound.value.finish(within: grace) }
+    }
+    for (loop, drained) in zip(loops, drained) {
+      try await drained.get()
       try await loop.eventLoop.submit { loop.bound.value.submitter.close() }.get()
     }
   }

@@ -205,6 +205,9 @@ extension GatewayConnection {
     isFinishing = true
     markDirty()
   }
+
+  /// Closes without an answer to what is under way.
+  func abort() { channel.close(promise: nil) }
 }
 
 // Replies out.

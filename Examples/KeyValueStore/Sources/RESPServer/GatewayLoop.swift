@@ -91,12 +91,17 @@ final class GatewayLoop {
     dirtySpare.removeAll(keepingCapacity: true)
   }
 
-  /// No more commands: what was taken is answered, then connections close. Succeeds when there is none left.
-  func finish() -> EventLoopFuture<Void> {
+  /// No more commands: what was taken is answered, then connections close, after `grace` in any case. Succeeds when there
+  /// is none left.
+  func finish(within grace: TimeAmount) -> EventLoopFuture<Void> {
     guard statistics.clients > 0 else { return eventLoop.makeSucceededVoidFuture() }
     let promise = drained ?? eventLoop.makePromise(of: Void.self)
     drained = promise
     for connection in connections { connection?.finish() }
+    let timer = eventLoop.assumeIsolated().scheduleTask(in: grace) { [self] in
+      for connection in connections { connection?.abort() }
+    }
+    promise.futureResult.whenComplete { _ in timer.cancel() }
     return promise.futureResult
   }
 

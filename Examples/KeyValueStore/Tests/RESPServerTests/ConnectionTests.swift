@@ -183,7 +183,7 @@ private struct Held {
   @Test func finishingAnswersWhatWasTakenAndTakesNoMore() throws {
     let held = try Held()
     try held.send("SET a 1\r\n")
-    let drained = held.loop.finish()
+    let drained = held.loop.finish(within: .hours(1))
     held.eventLoop.run()
     try held.channel.writeInbound(ByteBuffer(string: "SET b 1\r\n"))
     held.eventLoop.run()
@@ -191,6 +191,17 @@ private struct Held {
     #expect(held.channel.isActive)
     held.submitter.end(0, .answered, "+OK\r\n")
     #expect(try held.replies() == "+OK\r\n")
+    #expect(!held.channel.isActive)
+    try drained.wait()
+  }
+
+  @Test func finishingCutsOffWhatIsNeverAnswered() throws {
+    let held = try Held()
+    try held.send("SET a 1\r\n")
+    let drained = held.loop.finish(within: .seconds(15))
+    held.eventLoop.advanceTime(by: .seconds(14))
+    #expect(held.channel.isActive)
+    held.eventLoop.advanceTime(by: .seconds(1))
     #expect(!held.channel.isActive)
     try drained.wait()
   }

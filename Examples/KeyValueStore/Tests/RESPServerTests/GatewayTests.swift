@@ -11,10 +11,8 @@ import Testing
     let transcript = try Transcript(named: name)
     try await withGateway { gateway in
       let client = try TestClient(port: gateway.port)
-      for case .command(let command, let reply, let number) in transcript.lines {
-        let answer = try client.perform(command).description
-        #expect(answer == reply, "\(name).txt:\(number): \(command)")
-      }
+      let differences = try transcript.differences(from: client)
+      #expect(differences == [])
     }
   }
 

@@ -25,7 +25,7 @@ import Testing
 
   @Test(arguments: PlantedBug.allCases.filter { $0 != .none })
   func thePlantedBugIsFound(_ bug: PlantedBug) throws {
-    let found = (UInt64(0)..<300).first { run($0, bug).outcome == .safety }
+    let found = (UInt64(0)..<2000).first { run($0, bug).outcome == .safety }
     let seed = try #require(found, "\(bug) was not found")
     // The same seed tells the same story every time, and only the bug makes the difference.
     let result = run(seed, bug)

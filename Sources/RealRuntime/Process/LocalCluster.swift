@@ -1,0 +1,210 @@
+internal import Foundation
+public import Protocol
+internal import Synchronization
+
+/// Replicas as processes of their own on this machine, to try out, to measure and to test.
+///
+/// Each is one executable with the commands `format` and `serve`, which take the keys of the configuration as flags. They end
+/// with `stop`, or when this value goes; not when this process is killed.
+public final class LocalCluster {
+  public struct Options: Sendable {
+    public var replicas = 3
+    /// Where the data directories are made, or are found again.
+    public var directory: String
+    /// Passed to every replica: keys of the configuration as flags.
+    public var flags: [String] = []
+    /// Passed to one replica beside these.
+    public var ownFlags: @Sendable (ReplicaID) -> [String] = { _ in [] }
+    /// The path of the replicas' program; nil: this one.
+    public var executable: String?
+
+    public init(directory: String) { self.directory = directory }
+  }
+
+  /// What this machine refused.
+  public struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+  }
+
+  /// A replica's process, and where it is reached.
+  public final class Replica {
+    public let id: ReplicaID
+    public let address: MemberAddress
+    public let admin: SocketEndpoint
+    let flags: [String]
+    fileprivate var process: Process?
+    /// What the process says.
+    public let logPath: String
+
+    fileprivate init(
+      _ address: MemberAddress, admin: SocketEndpoint, flags: [String], logPath: String
+    ) {
+      id = address.id
+      self.address = address
+      self.admin = admin
+      self.flags = flags
+      self.logPath = logPath
+    }
+
+    /// Nil while it does not run.
+    public var pid: Int32? { process.flatMap { $0.isRunning ? $0.processIdentifier : nil } }
+
+    /// The last thing the process said.
+    public var lastLine: String {
+      let text = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
+      return text.split(separator: "\n").last.map(String.init) ?? "it said nothing"
+    }
+  }
+
+  public let options: Options
+  public let id: ClusterID
+  public let replicas: [Replica]
+  private let executable: String
+
+  /// Starts nothing yet. Ports are drawn anew each time; the cluster's identity is kept in the directory.
+  public init(_ options: Options) throws {
+    self.options = options
+    executable =
+      try options.executable
+      ?? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    var ports = try FreePorts.take(options.replicas * 3)[...]
+    let members = (1...options.replicas).map { number in
+      MemberAddress(
+        id: ReplicaID(UInt32(number)), host: "127.0.0.1", peerPort: ports.removeFirst(),
+        clientPort: ports.removeFirst())
+    }
+    let list = members.map { "\($0.id.rawValue)=\($0.host):\($0.peerPort):\($0.clientPort)" }
+      .joined(separator: ",")
+    try FileManager.default.createDirectory(
+      atPath: options.directory, withIntermediateDirectories: true)
+    id = try Self.identity(in: options.directory)
+    let cluster = id.hex
+    replicas = members.map { member in
+      let admin = SocketEndpoint(address: "127.0.0.1", port: ports.removeFirst())
+      let folder = "\(options.directory)/replica-\(member.id.rawValue)"
+      return Replica(
+        member, admin: admin,
+        flags: [
+          "--cluster", cluster, "--replica", "\(member.id.rawValue)", "--members", list,
+          "--data-directory", folder, "--listen-admin", "\(admin)", "--insecure-plaintext",
+          "--tls-enabled", "false", "--tls-clients", "plaintext",
+        ] + options.flags + options.ownFlags(member.id), logPath: folder + ".log")
+    }
+  }
+
+  deinit { for replica in replicas { replica.process?.terminate() } }
+
+  private static func identity(in directory: String) throws -> ClusterID {
+    let path = directory + "/cluster"
+    if FileManager.default.fileExists(atPath: path) {
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      guard let id = ClusterID(hex: text) else {
+        throw Failure(description: "\(path) does not hold a cluster's identity; use another folder")
+      }
+      return id
+    }
+    let id = ClusterID(UInt64.random(in: 1...UInt64.max))
+    try id.hex.write(toFile: path, atomically: true, encoding: .utf8)
+    return id
+  }
+
+  /// Formats what is not formatted, and starts every replica that does not run.
+  public func start() throws {
+    for replica in replicas where replica.pid == nil { try start(replica) }
+  }
+
+  public func start(_ replica: Replica) throws {
+    let folder = "\(options.directory)/replica-\(replica.id.rawValue)"
+    if !DataDirectory.isFormatted(folder) {
+      let format = try run(["format"] + replica.flags, log: replica.logPath)
+      format.waitUntilExit()
+      guard format.terminationStatus == 0 else {
+        throw Failure(
+          description: "replica \(replica.id) cannot be formatted: \(replica.lastLine)")
+      }
+    }
+    replica.process = try run(["serve"] + replica.flags, log: replica.logPath)
+  }
+
+  /// Ends a process at once, as a crash would.
+  public func kill(_ replica: Replica) {
+    guard let process = replica.process, let pid = replica.pid else { return }
+    Foundation.kill(pid, SIGKILL)
+    process.waitUntilExit()
+    replica.process = nil
+  }
+
+  /// Asks a process to end, as an operator would, and waits; returns its exit status, nil when it did not run.
+  @discardableResult
+  public func stop(_ replica: Replica) -> Int32? {
+    guard let process = replica.process else { return nil }
+    if process.isRunning { process.terminate() }
+    process.waitUntilExit()
+    replica.process = nil
+    return process.terminationStatus
+  }
+
+  /// Asks every process to end, and waits.
+  public func stop() {
+    for replica in replicas { replica.process?.terminate() }
+    for replica in replicas { stop(replica) }
+  }
+
+  private func run(_ arguments: [String], log: String) throws -> Process {
+    if !FileManager.default.fileExists(atPath: log) {
+      FileManager.default.createFile(atPath: log, contents: nil)
+    }
+    guard let output = FileHandle(forWritingAtPath: log) else {
+      throw Failure(description: "\(log) cannot be written")
+    }
+    output.seekToEndOfFile()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: executable)
+    process.arguments = arguments
+    process.standardOutput = output
+    process.standardError = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    return process
+  }
+}
+
+/// Ports that nobody listens at, below those that the system gives to outgoing connections: a client that tries such a
+/// port again and again would one day be connected to itself.
+public enum FreePorts {
+  /// Handed out already: whoever has one may not listen at it yet.
+  private static let taken = Mutex<Set<UInt16>>([])
+
+  /// Another time others: no port is handed out twice by one process.
+  public static func take(_ count: Int) throws -> [UInt16] {
+    var ports: [UInt16] = []
+    for _ in 0..<1_000 where ports.count < count {
+      let port = UInt16.random(in: 15_000..<30_000)
+      if isFree(port), taken.withLock({ $0.insert(port).inserted }) { ports.append(port) }
+    }
+    guard ports.count == count else {
+      throw LocalCluster.Failure(description: "no free ports on 127.0.0.1")
+    }
+    return ports
+  }
+
+  /// Takes ports that were chosen otherwise, so that they are not handed out as well.
+  public static func reserve(_ ports: some Sequence<UInt16>) {
+    taken.withLock { $0.formUnion(ports) }
+  }
+
+  private static func isFree(_ port: UInt16) -> Bool {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    return withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+      }
+    }
+  }
+}
