@@ -52,7 +52,7 @@ struct Serve: AsyncParsableCommand {
       credentials = isUsed ? try TLSCredentials(configuration) : nil
       node = try ReplicaNode.start(
         configuration: configuration, machine: ByteStore(), logger: logger,
-        credentials: credentials)
+        credentials: credentials, log: output)
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }
