@@ -3,18 +3,25 @@ import Protocol
 import RSLClient
 import RealRuntime
 
-/// Replicas as processes of their own on this machine: for `bench`, `demo` and tests.
-///
-/// Its processes end with it, whatever happens to this one: they are asked to die when their parent does.
+/// Replicas as processes of their own on this machine: for `bench`, `demo` and `soak`.
 final class LocalCluster {
+  /// Where a replica's process runs.
+  struct Place {
+    var host = "127.0.0.1"
+    /// The command line in front of the replica's own.
+    var launcher: [String] = []
+    /// Beside that of this process.
+    var environment: [String: String] = [:]
+  }
+
   struct Options {
     var replicas = 3
     /// Where the data directories are made.
     var directory: String
     /// Passed to every replica: keys of the configuration as flags.
     var flags: [String] = []
-    /// The command line of a replica's process in front of `serve`; this executable.
-    var executable = "/proc/self/exe"
+    /// By replica, from the first; those without one are beside this process.
+    var places: [Place] = []
   }
 
   /// A replica's process, and where it is reached.
@@ -23,20 +30,31 @@ final class LocalCluster {
     let address: MemberAddress
     let admin: SocketEndpoint
     let flags: [String]
+    let place: Place
+    /// What it keeps, and beside it the log.
+    let folder: String
     fileprivate(set) var process: Process?
-    let logPath: String
 
     fileprivate init(
-      _ address: MemberAddress, admin: SocketEndpoint, flags: [String], logPath: String
+      _ address: MemberAddress, admin: SocketEndpoint, flags: [String], place: Place,
+      folder: String
     ) {
       id = address.id
       self.address = address
       self.admin = admin
       self.flags = flags
-      self.logPath = logPath
+      self.place = place
+      self.folder = folder
     }
 
+    var logPath: String { folder + ".log" }
     var pid: Int32? { process.flatMap { $0.isRunning ? $0.processIdentifier : nil } }
+
+    /// The last line of its log.
+    var lastWords: String {
+      let text = (try? String(contentsOfFile: logPath, encoding: .utf8)) ?? ""
+      return text.split(separator: "\n").last.map(String.init) ?? "it said nothing"
+    }
   }
 
   let options: Options
@@ -47,20 +65,23 @@ final class LocalCluster {
   init(_ options: Options) throws {
     self.options = options
     id = ClusterID(UInt64.random(in: 1...UInt64.max))
-    executable = try FileManager.default.destinationOfSymbolicLink(atPath: options.executable)
+    executable = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let places = (0..<options.replicas).map {
+      $0 < options.places.count ? options.places[$0] : Place()
+    }
     var ports = try FreePorts.take(options.replicas * 3)[...]
     let members = (1...options.replicas).map { number in
       MemberAddress(
-        id: ReplicaID(UInt32(number)), host: "127.0.0.1", peerPort: ports.removeFirst(),
-        clientPort: ports.removeFirst())
+        id: ReplicaID(UInt32(number)), host: places[number - 1].host,
+        peerPort: ports.removeFirst(), clientPort: ports.removeFirst())
     }
     let list = members.map { "\($0.id.rawValue)=\($0.host):\($0.peerPort):\($0.clientPort)" }
       .joined(separator: ",")
     let cluster = String(id.rawValue, radix: 16)
     try FileManager.default.createDirectory(
       atPath: options.directory, withIntermediateDirectories: true)
-    replicas = members.map { member in
-      let admin = SocketEndpoint(address: "127.0.0.1", port: ports.removeFirst())
+    replicas = zip(members, places).map { member, place in
+      let admin = SocketEndpoint(address: place.host, port: ports.removeFirst())
       let folder = "\(options.directory)/replica-\(member.id.rawValue)"
       return Replica(
         member, admin: admin,
@@ -68,7 +89,7 @@ final class LocalCluster {
           "--cluster", cluster, "--replica", "\(member.id.rawValue)", "--members", list,
           "--data-directory", folder, "--listen-admin", "\(admin)", "--insecure-plaintext",
           "--tls-enabled", "false", "--tls-clients", "plaintext",
-        ] + options.flags, logPath: folder + ".log")
+        ] + options.flags, place: place, folder: folder)
     }
   }
 
@@ -83,27 +104,46 @@ final class LocalCluster {
       })
   }
 
+  /// The most memory that a replica may have resident with so many clients, in bytes.
+  func memoryMax(clients: Int) throws -> Int {
+    try NodeConfiguration.load(
+      file: nil, environment: ProcessInfo.processInfo.environment, flags: replicas[0].flags
+    ).configuration.memoryMax(clients: clients)
+  }
+
+  /// Commands that the replicas which run have refused because there was no room.
+  func overloadRefusals() async -> UInt64 {
+    var count: UInt64 = 0
+    for replica in replicas where replica.pid != nil {
+      guard let status = try? await AdminClient(endpoint: replica.admin).status() else { continue }
+      count += status.rejections["overloaded", default: 0]
+      count += status.rejections["logBufferFull", default: 0]
+    }
+    return count
+  }
+
   /// Formats what is not formatted, and starts every replica that does not run.
   func start() throws {
     for replica in replicas where replica.pid == nil { try start(replica) }
   }
 
   func start(_ replica: Replica) throws {
-    let folder = "\(options.directory)/replica-\(replica.id.rawValue)"
-    if !FileManager.default.fileExists(atPath: folder + "/identity") {
-      let format = try run(["format"] + replica.flags, log: replica.logPath)
+    if !FileManager.default.fileExists(atPath: replica.folder + "/identity") {
+      let format = try run("format", replica)
       format.waitUntilExit()
       guard format.terminationStatus == 0 else {
         throw CommandFailure(
-          .usage, "replica \(replica.id) cannot be formatted: \(lastLine(of: replica.logPath))")
+          .usage, "replica \(replica.id) cannot be formatted: \(replica.lastWords)")
       }
     }
-    replica.process = try run(["serve"] + replica.flags, log: replica.logPath)
+    replica.process = try run("serve", replica)
   }
 
-  private func lastLine(of path: String) -> String {
-    let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
-    return text.split(separator: "\n").last.map(String.init) ?? "it said nothing"
+  /// The exit status of a replica that ended by itself, once; nil while it runs, and for one that was killed here.
+  func ended(_ replica: Replica) -> Int32? {
+    guard let process = replica.process, !process.isRunning else { return nil }
+    replica.process = nil
+    return process.terminationStatus
   }
 
   /// Ends a process at once, as a crash would.
@@ -123,7 +163,8 @@ final class LocalCluster {
     }
   }
 
-  private func run(_ arguments: [String], log: String) throws -> Process {
+  private func run(_ command: String, _ replica: Replica) throws -> Process {
+    let log = replica.logPath
     if !FileManager.default.fileExists(atPath: log) {
       FileManager.default.createFile(atPath: log, contents: nil)
     }
@@ -132,8 +173,14 @@ final class LocalCluster {
     }
     output.seekToEndOfFile()
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: executable)
-    process.arguments = arguments
+    let line = replica.place.launcher + [executable, command] + replica.flags
+    process.executableURL = URL(fileURLWithPath: line[0])
+    process.arguments = Array(line[1...])
+    if !replica.place.environment.isEmpty {
+      process.environment = ProcessInfo.processInfo.environment.merging(replica.place.environment) {
+        $1
+      }
+    }
     process.standardOutput = output
     process.standardError = output
     process.standardInput = FileHandle.nullDevice

@@ -124,8 +124,7 @@ final class ReplicaHost {
     self.mailbox = mailbox
     worker = try WorkerThread(name: "rsl-files")
     dialer = try WorkerThread(name: "rsl-dial")
-    var capacity = 1 << 16
-    while capacity < configuration.logBytes { capacity *= 2 }
+    let capacity = configuration.logCapacity
     log = try LogBuffer(capacity: capacity)
     scratch = .allocate(byteCount: configuration.limits.frameBytes + Self.receiveMax, alignment: 16)
     snapshots = SnapshotStore(directory: configuration.dataDirectory, worker: worker) {
