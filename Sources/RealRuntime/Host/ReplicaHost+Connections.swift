@@ -78,6 +78,7 @@ extension ReplicaHost {
       do throws(SystemError) {
         guard let descriptor = try Socket.accept(listener.descriptor) else { return }
         Socket.sendAtOnce(descriptor)
+        if listener.kind == .peer { giveUpInTime(descriptor) }
         _ = adopt(descriptor, listener.kind, identity: nil, state: .greeting)
       } catch {
         // Out of descriptors: those that wait are tried again in the next turn.
