@@ -210,7 +210,7 @@ struct BenchReport {
       "overloaded": result.overloaded, "unavailable": result.unavailable,
       "residentMax": residentMax, "memoryMax": memoryMax, "refusals": refusals,
       "replicaNanoseconds": replicas.reduce(0) { $0 + ($1.user + $1.system) * 1e9 }
-        / (Double(result.operations) * (1 + command.warmUp / command.seconds)),
+        / (Double(max(1, result.operations)) * (1 + command.warmUp / command.seconds)),
       "wrongReplies": result.wrongReplies, "unknownOutcomes": result.unknownOutcomes,
     ]
     let data = try? JSONSerialization.data(
