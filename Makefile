@@ -1,6 +1,6 @@
 # `make help` lists the targets. Variables that may be set on the command line:
 #   JOBS=N        processes of a campaign (default: one per core)
-#   DURATION=30m  length of `make soak`
+#   DURATION=30m  length of each part of `make soak`
 #   FLOOR=90      lowest line coverage, in per cent, that `make coverage` accepts
 #   SWIFTFLAGS=…  added to every build, for instance `-j 1`
 
@@ -21,10 +21,11 @@ export SWIFT
 checked := --explicit-target-dependency-import-check error $(SWIFTFLAGS)
 campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-optimization \
   --scratch-path .build-contracts $(checked)
+rsl := $(SWIFT) build -c release -Xswiftc -cross-module-optimization $(checked)
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
 .PHONY: help bootstrap demo test examples build release lint format coverage bench \
-  redis-benchmark mutants soak fuzz-decoders docs-check clean
+  redis-benchmark mutants failover soak soak-simulator soak-cluster fuzz-decoders docs-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,11 +77,23 @@ redis-benchmark: bootstrap ## redis-benchmark against three durable nodes of Exa
 mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
 	@scripts/mutants
 
-soak: release ## A long campaign (DURATION, JOBS); reports and failing seeds in artifacts/soak
+failover: ## Kill -9 of the leader fifty times: how long writes stand still, and what is lost
+	$(rsl) --product rsl
+	"$$($(rsl) --show-bin-path)/rsl" demo --kills 50 --seconds 0.5
+
+soak: soak-simulator soak-cluster ## Both of the next two, one after the other
+
+soak-simulator: release ## A long campaign (DURATION, JOBS); reports and failing seeds in artifacts/soak
 	@mkdir -p artifacts/soak
 	"$$($(campaign) --show-bin-path)/rsl-sim" fuzz --duration $(DURATION) --jobs $(JOBS) \
 	  --report artifacts/soak/report.json --junit artifacts/soak/junit.xml --require-coverage \
 	  --keep artifacts/soak/seeds
+
+soak-cluster: release ## Real processes under real faults (DURATION); what failed is kept in artifacts/soak
+	@mkdir -p artifacts/soak
+	$(rsl) --product rsl
+	"$$($(rsl) --show-bin-path)/rsl" soak --duration $(DURATION) \
+	  --rsl-sim "$$($(campaign) --show-bin-path)/rsl-sim" --directory artifacts/soak
 
 fuzz-decoders: bootstrap ## libFuzzer on every decoder, 10 million executions
 	@scripts/fuzz-decoders

@@ -120,6 +120,13 @@ public struct Replica: Sendable {
   /// Whether phase 1 of the own ballot is complete.
   public var leads: Bool { role == .leader || role == .recoveringLeader }
 
+  /// How many slots a voter is behind what is chosen here, as far as it has told; nil for who is no voter.
+  public func lag(of voter: ReplicaID) -> UInt64? {
+    guard let index = configuration.index(of: voter) else { return nil }
+    let known = catchUp.peers[index]
+    return known >= window.chosenUpTo ? 0 : UInt64(window.chosenUpTo - known)
+  }
+
   /// The one transition: takes in what happened at `now`, appends what the host is to do.
   public mutating func step(_ event: Event, now: Instant, into effects: inout EffectBuffer) {
     // A clock that went backwards is read as standing still: no deadline is ever taken back.

@@ -68,7 +68,9 @@ public struct ClientConfiguration: Sendable {
   public init(cluster: ClusterID, replicas: [ReplicaAddress]) {
     self.cluster = cluster
     self.replicas = replicas
-    options = ClientOptions(replicas: replicas.map(\.id))
+    // An election takes a few hundred milliseconds: whoever waits much longer than one step of it makes it longer.
+    options = ClientOptions(
+      replicas: replicas.map(\.id), retryMax: .seconds(1), searchMax: .milliseconds(40))
   }
 
   func validate() {

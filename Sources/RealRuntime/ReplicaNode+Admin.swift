@@ -58,7 +58,8 @@ extension ReplicaNode: AdminBackend {
   }
 
   public func setLogLevel(_ level: Logger.Level) async throws(AdminRefusal) {
-    mailbox.post(.logLevel(level))
+    // Where the lines go, rather than a logger of one's own: a later SIGHUP sets it again.
+    if let log { log.level = level } else { mailbox.post(.logLevel(level)) }
   }
 
   private func nodeStatus(_ host: HostStatus) -> NodeStatus {
@@ -81,7 +82,8 @@ extension ReplicaNode: AdminBackend {
       let address = configuration.members.first { $0.id == peer.id }
       return .init(
         id: peer.id.rawValue, address: address.map { "\($0.host):\($0.peerPort)" } ?? "",
-        isConnected: peer.isConnected, lagSlots: nil, unsentBytes: UInt64(peer.unsentBytes))
+        isConnected: peer.isConnected, lagSlots: peer.lagSlots,
+        unsentBytes: UInt64(peer.unsentBytes))
     }
     status.sessions = host.sessions
     status.clientConnections = host.clientConnections

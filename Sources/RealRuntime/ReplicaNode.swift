@@ -17,6 +17,8 @@ public final class ReplicaNode: Sendable {
   let mailbox: Mailbox<HostRequest>
   let stages: StageBoard
   let bridge: TLSBridge?
+  /// Whose level is changed by operators; nil: the replica's logger's.
+  let log: LogOutput?
   let startedAt = MonotonicClock.now()
   private let end = Mutex(End())
 
@@ -29,10 +31,13 @@ public final class ReplicaNode: Sendable {
   ///
   /// Throws what is wrong with the configuration (`ConfigurationError`), the directory (`DataDirectory.Failure`), its journal
   /// or the addresses.
-  /// - Parameter credentials: for TLS, which can be exchanged while the node runs; nil: those that the configuration names.
+  /// - Parameters:
+  ///   - credentials: for TLS, which can be exchanged while the node runs; nil: those that the configuration names.
+  ///   - log: where the lines of `logger` go, if operators are to change the level of all of them.
   public static func start(
     configuration: NodeConfiguration, machine: some StateMachine & Sendable,
-    logger: Logger = Logger(label: "rsl"), credentials: TLSCredentials? = nil
+    logger: Logger = Logger(label: "rsl"), credentials: TLSCredentials? = nil,
+    log: LogOutput? = nil
   ) throws -> ReplicaNode {
     let problems = configuration.problems()
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
@@ -46,7 +51,7 @@ public final class ReplicaNode: Sendable {
       bridge: bridge,
       seed: UInt64.random(in: 0...UInt64.max))
     let node = ReplicaNode(
-      configuration: configuration, mailbox: host.mailbox, stages: stages, bridge: bridge)
+      configuration: configuration, mailbox: host.mailbox, stages: stages, bridge: bridge, log: log)
     let running = Running(host, lock)
     try startThread(name: "rsl-loop") { node.ended(running.run()) }
     return node
@@ -71,6 +76,8 @@ public final class ReplicaNode: Sendable {
         if case .status(let answer) = request { answer(nil) }
       }
       host.closeSockets()
+      // From here on nobody publishes.
+      host.stages.end()
       lock = nil
       return result
     }
@@ -90,8 +97,9 @@ public final class ReplicaNode: Sendable {
 
   private init(
     configuration: NodeConfiguration, mailbox: Mailbox<HostRequest>, stages: StageBoard,
-    bridge: TLSBridge?
+    bridge: TLSBridge?, log: LogOutput?
   ) {
+    self.log = log
     self.configuration = configuration
     self.mailbox = mailbox
     self.stages = stages

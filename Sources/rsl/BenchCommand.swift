@@ -61,10 +61,18 @@ struct Bench: AsyncParsableCommand {
     client.options.queueMax = outstanding
     let probe = ProcessorTimes(cluster)
     let result = try await LoadGenerator.run(load, against: client)
-    let report = BenchReport(self, result, probe.since())
+    var report = BenchReport(self, result, probe.since())
+    report.residentMax = ProcessMemory.highest(cluster)
+    report.memoryMax = try cluster.memoryMax(clients: connections)
+    report.refusals = await cluster.overloadRefusals()
     switch format {
     case .table: print(report.table)
     case .json: print(report.json)
+    }
+    guard report.residentMax <= report.memoryMax else {
+      throw CommandFailure(
+        .usage,
+        "a replica had \(report.residentMax) bytes resident; its bound is \(report.memoryMax)")
     }
     guard result.wrongReplies == 0, result.unavailable == 0 else {
       throw CommandFailure(
@@ -141,6 +149,11 @@ struct BenchReport {
   let command: Bench
   let result: LoadResult
   let replicas: [ProcessorTimes.Reading]
+  /// The highest resident memory of a replica and its bound, in bytes.
+  var residentMax = 0
+  var memoryMax = 0
+  /// Commands that replicas refused as overload; clients send them again.
+  var refusals: UInt64 = 0
 
   init(_ command: Bench, _ result: LoadResult, _ replicas: [ProcessorTimes.Reading]) {
     self.command = command
@@ -180,6 +193,9 @@ struct BenchReport {
     lines.append(
       "wrong \(result.wrongReplies)  overloaded \(result.overloaded)  unavailable \(result.unavailable)"
         + "  unknown \(result.unknownOutcomes)  without reply \(result.withoutReply)")
+    lines.append(
+      "resident memory of a replica at most \(residentMax >> 20) MiB, bound \(memoryMax >> 20) MiB; "
+        + "\(refusals) commands refused as overload")
     return lines.joined(separator: "\n")
   }
 
@@ -192,6 +208,9 @@ struct BenchReport {
       "p999Microseconds": microseconds(99.9),
       "maxMicroseconds": Double(result.latency.maxRecorded) / 1e3,
       "overloaded": result.overloaded, "unavailable": result.unavailable,
+      "residentMax": residentMax, "memoryMax": memoryMax, "refusals": refusals,
+      "replicaNanoseconds": replicas.reduce(0) { $0 + ($1.user + $1.system) * 1e9 }
+        / (Double(max(1, result.operations)) * (1 + command.warmUp / command.seconds)),
       "wrongReplies": result.wrongReplies, "unknownOutcomes": result.unknownOutcomes,
     ]
     let data = try? JSONSerialization.data(

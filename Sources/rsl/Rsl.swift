@@ -7,12 +7,13 @@ struct Rsl: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "rsl", abstract: "Runs and operates a replicated state machine.",
     discussion: """
-      Exit status: 0 fine, 1 bad argument, file or environment, 2 safety violated, 3 no progress, 5 crash.
+      Exit status: 0 fine, 1 bad argument, file or environment, 2 safety violated, 3 no progress, 4 a recording \
+      that replays otherwise, 5 crash.
       """,
     version: RealRuntimeVersion.text,
     subcommands: [
       Serve.self, Format.self, Config.self, DevCACommand.self, Status.self, Top.self, Leader.self,
-      Snapshot.self, Bench.self, Demo.self,
+      Snapshot.self, Bench.self, Demo.self, Soak.self,
     ])
 
   static func main() async {
@@ -47,6 +48,7 @@ struct CommandFailure: Error {
     case usage = 1
     case safety = 2
     case liveness = 3
+    case determinism = 4
     case crash = 5
   }
 

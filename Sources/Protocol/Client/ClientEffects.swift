@@ -82,12 +82,15 @@ public struct ClientOptions: Hashable, Sendable {
   /// How long to wait after a rejection; doubles likewise.
   public var backoffMin: TimeSpan
   public var backoffMax: TimeSpan
+  /// The longest wait before the next replica is asked, when the last one was not there or knew no leader. Nothing is
+  /// wrong with a cluster that elects, so this bounds how long its new leader goes unnoticed.
+  public var searchMax: TimeSpan
 
   public init(
     replicas: [ReplicaID], windowMax: Int = 16, queueMax: Int = 1024, readsMax: Int = 16,
     payloadMax: Int = 1 << 20, retryMin: TimeSpan = .milliseconds(200),
     retryMax: TimeSpan = .seconds(5), backoffMin: TimeSpan = .milliseconds(5),
-    backoffMax: TimeSpan = .seconds(1)
+    backoffMax: TimeSpan = .seconds(1), searchMax: TimeSpan? = nil
   ) {
     precondition(!replicas.isEmpty, "a client needs a replica to talk to")
     precondition(windowMax > 0 && queueMax > 0 && readsMax > 0, "nothing could ever be sent")
@@ -101,5 +104,6 @@ public struct ClientOptions: Hashable, Sendable {
     self.retryMax = retryMax
     self.backoffMin = backoffMin
     self.backoffMax = backoffMax
+    self.searchMax = searchMax ?? backoffMax
   }
 }

@@ -139,23 +139,23 @@ extension ClientSession {
     case .notLeader(let leader?), .transferring(to: let leader):
       guard let index = options.replicas.firstIndex(of: leader), index != target else {
         rotate()
-        return wait(now)
+        return wait(now, atMost: options.searchMax)
       }
       target = index
       redirections += 1
       if redirections > options.replicas.count {
-        wait(now)
+        wait(now, atMost: options.searchMax)
       } else {
         sendAgain(now, &effects)
       }
     case .notLeader(nil):
       rotate()
-      wait(now)
+      wait(now, atMost: options.searchMax)
     case .overloaded:
       isProbing = true
-      wait(now)
+      wait(now, atMost: options.backoffMax)
     case .tooLarge, .notApplied, .leasesDisabled:
-      wait(now)
+      wait(now, atMost: options.backoffMax)
     }
   }
 

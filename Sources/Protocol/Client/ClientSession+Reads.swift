@@ -119,7 +119,8 @@ extension ClientSession {
   private mutating func waitRead(_ i: Int, _ now: Instant, moveOn: Bool) {
     if moveOn { moveOnRead(i) }
     reads[i].isSent = false
-    reads[i].retryAt = now + backoff(reads[i].failures)
+    let longest = moveOn ? options.searchMax : options.backoffMax
+    reads[i].retryAt = now + backoff(reads[i].failures, atMost: longest)
     reads[i].failures += 1
     reads[i].redirections = 0
   }

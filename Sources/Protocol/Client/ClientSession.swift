@@ -128,7 +128,7 @@ public struct ClientSession: Sendable {
     case .connectionLost(let replica):
       if replica == options.replicas[target], isInFlight, blockedUntil == .never {
         rotate()
-        wait(now)
+        wait(now, atMost: options.searchMax)
       }
       readConnectionLost(replica, now)
     case .deadlineReached:
@@ -272,8 +272,8 @@ extension ClientSession {
   }
 
   /// Sends nothing for a while, then again what was sent before.
-  mutating func wait(_ now: Instant) {
-    blockedUntil = now + backoff(failures)
+  mutating func wait(_ now: Instant, atMost longest: TimeSpan) {
+    blockedUntil = now + backoff(failures, atMost: longest)
     failures += 1
     retryAt = .never
   }
@@ -282,8 +282,8 @@ extension ClientSession {
     min(options.retryMax, options.retryMin * (1 << UInt64(min(failures, 20))))
   }
 
-  mutating func backoff(_ failures: Int) -> TimeSpan {
-    jittered(min(options.backoffMax, options.backoffMin * (1 << UInt64(min(failures, 20)))))
+  mutating func backoff(_ failures: Int, atMost longest: TimeSpan) -> TimeSpan {
+    jittered(min(longest, options.backoffMin * (1 << UInt64(min(failures, 20)))))
   }
 
   /// Between half of `span` and all of it, so that clients that failed together do not come back together.

@@ -20,7 +20,7 @@ public struct NodeConfiguration: Hashable, Sendable {
   /// How many bytes of commands are kept in memory, for peers and for applying.
   public var logBytes = 256 << 20
   /// The same on all replicas.
-  public var options = ReplicaOptions()
+  public var options = NodeConfiguration.usualOptions
   /// The same on all replicas.
   public var sessions = SessionTable.Limits()
   public var limits = Limits()
@@ -44,6 +44,16 @@ public struct NodeConfiguration: Hashable, Sendable {
     self.members = members
     self.dataDirectory = dataDirectory
     complete(given: [])
+  }
+
+  /// For replicas in one data centre: a killed leader is replaced well within a second, and the timeout is five heartbeats
+  /// and many times a slow flush (docs/operations.md, Fail-over). The core's own are for the simulator's clocks.
+  private static var usualOptions: ReplicaOptions {
+    var options = ReplicaOptions()
+    options.heartbeatInterval = .milliseconds(60)
+    options.electionTimeout = .milliseconds(300)
+    options.electionJitter = .milliseconds(300)
+    return options
   }
 
   /// Where this process listens.

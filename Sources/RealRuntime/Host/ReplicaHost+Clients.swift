@@ -43,6 +43,7 @@ extension ReplicaHost {
       reads[request] = WaitingRead(
         connection: connection, query: query, isLocal: mode.isLocal)
       counters.readsReceived &+= 1
+      if mode == .lease { refreshTimeForLeases() }
       step(.readReceived(request, mode))
     case .response:
       throw DecodeError(.unknownTag, at: 0)

@@ -78,6 +78,7 @@ extension ReplicaHost {
       do throws(SystemError) {
         guard let descriptor = try Socket.accept(listener.descriptor) else { return }
         Socket.sendAtOnce(descriptor)
+        if listener.kind == .peer { giveUpInTime(descriptor) }
         _ = adopt(descriptor, listener.kind, identity: nil, state: .greeting)
       } catch {
         // Out of descriptors: those that wait are tried again in the next turn.
@@ -154,6 +155,7 @@ extension ReplicaHost {
       return disconnect(connection, reason)
     }
     counters.bytesReceived &+= UInt64(count)
+    if connection.kind == .peer { refreshTimeForLeases() }
     do throws(Refusal) {
       let total = begin + count
       let used = try takeFrames(
@@ -167,6 +169,14 @@ extension ReplicaHost {
       counters.connectionsRefused &+= 1
       disconnect(connection, "\(error)")
     }
+  }
+
+  /// Where there are leases: makes it the time of now, rather than of the turn's beginning.
+  ///
+  /// The process may have been stopped in between, for longer than a lease. A heartbeat that came meanwhile would then be
+  /// vowed to from too early on, and a read that came meanwhile be answered under a lease that is over.
+  func refreshTimeForLeases() {
+    if configuration.options.lease != nil { now = MonotonicClock.now() }
   }
 
   /// Takes in every whole frame; returns how many bytes they had.

@@ -112,8 +112,14 @@ extension ReplicaHost {
       return disconnect(connection, SystemError("connect", connection.host, code: code).reason)
     }
     Socket.sendAtOnce(connection.descriptor)
+    giveUpInTime(connection.descriptor)
     connection.state = .greeting
     greet(connection)
+  }
+
+  /// A member's connection on which nothing arrives is made anew, soon after the network is well.
+  func giveUpInTime(_ descriptor: Int32) {
+    Socket.giveUp(descriptor, after: configuration.options.electionTimeout * 4)
   }
 
   func dialFailed(_ link: PeerLink, _ reason: String) {

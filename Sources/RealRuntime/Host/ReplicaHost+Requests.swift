@@ -24,6 +24,8 @@ public struct HostStatus: Hashable, Sendable {
     public var unsentBytes: Int
     /// Nil while nothing was heard from it.
     public var silence: TimeSpan?
+    /// How far it is behind what is chosen here; nil where this replica does not lead, and is not told.
+    public var lagSlots: UInt64?
   }
 
   public var replica: ReplicaID
@@ -82,7 +84,8 @@ extension ReplicaHost {
         HostStatus.Peer(
           id: $0.id, isConnected: $0.connection?.state == .open, droppedMessages: $0.dropped,
           unsentBytes: $0.connection?.unsentCount ?? 0,
-          silence: $0.heardAt == .zero ? nil : now - $0.heardAt)
+          silence: $0.heardAt == .zero ? nil : now - $0.heardAt,
+          lagSlots: replica.leads ? replica.lag(of: $0.id) : nil)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
       counters: counters)

@@ -124,8 +124,7 @@ final class ReplicaHost {
     self.mailbox = mailbox
     worker = try WorkerThread(name: "rsl-files")
     dialer = try WorkerThread(name: "rsl-dial")
-    var capacity = 1 << 16
-    while capacity < configuration.logBytes { capacity *= 2 }
+    let capacity = configuration.logCapacity
     log = try LogBuffer(capacity: capacity)
     scratch = .allocate(byteCount: configuration.limits.frameBytes + Self.receiveMax, alignment: 16)
     snapshots = SnapshotStore(directory: configuration.dataDirectory, worker: worker) {
@@ -317,12 +316,24 @@ public enum HostFailure: Error, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .journal(let error): "the journal failed and is never written to again: \(error)"
-    case .snapshot(let error): "a snapshot could not be kept: \(error)"
+    case .journal(let error):
+      "the journal failed and is never written to again: \(error)\(Self.advice(error))"
+    case .snapshot(let error): "a snapshot could not be kept: \(error)\(Self.advice(error))"
     case .system(let error): "\(error)"
     case .batch(let slot, let error): "slot \(slot) holds bytes that are not its value: \(error)"
     case .restore(let info, let reason): "snapshot \(info.slot) cannot be restored: \(reason)"
     case .contract(let contract): "contract \(contract.id) does not hold: \(contract.sentence)"
+    }
+  }
+
+  /// What to do about a disk that fails.
+  private static func advice(_ error: SystemError) -> String {
+    switch error.code {
+    case ENOSPC, EDQUOT:
+      "; make room where data-directory is, then start the replica again: it goes on with what is durable"
+    case EIO:
+      "; look for errors of the disk in the kernel's log, then start the replica again: it goes on with what is durable"
+    default: ""
     }
   }
 }

@@ -31,6 +31,8 @@ public final class StageBoard: Sendable {
     var counts = [UInt64](repeating: 0, count: Stage.allCases.count)
     var sums = [UInt64](repeating: 0, count: Stage.allCases.count)
     var waiters: [CheckedContinuation<Void, Never>] = []
+    /// The loop has ended: nobody publishes any more.
+    var hasEnded = false
   }
 
   private let isAsked = Atomic<Bool>(false)
@@ -58,6 +60,16 @@ public final class StageBoard: Sendable {
     for waiter in waiters { waiter.resume() }
   }
 
+  /// The loop has ended: whoever waits, and whoever asks from now on, gets what was there.
+  func end() {
+    let waiters = state.withLock { state in
+      state.hasEnded = true
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.resume() }
+  }
+
   // MARK: The readers' side
 
   /// Asks the loop for what it has and waits for its next turn; `wake` makes that turn come.
@@ -68,7 +80,7 @@ public final class StageBoard: Sendable {
   {
     await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
       let isWaiting = state.withLock { state in
-        guard state.waiters.count < Self.waitersMax else { return false }
+        guard state.waiters.count < Self.waitersMax, !state.hasEnded else { return false }
         state.waiters.append(waiter)
         isAsked.store(true, ordering: .relaxed)
         return true

@@ -7,6 +7,23 @@ internal import Synchronization
 /// Each is one executable with the commands `format` and `serve`, which take the keys of the configuration as flags. They end
 /// with `stop`, or when this value goes; not when this process is killed.
 public final class LocalCluster {
+  /// Where a replica's process runs.
+  public struct Place: Sendable {
+    public var host: String
+    /// The command line in front of the replica's own.
+    public var launcher: [String]
+    /// Beside that of this process.
+    public var environment: [String: String]
+
+    public init(
+      host: String = "127.0.0.1", launcher: [String] = [], environment: [String: String] = [:]
+    ) {
+      self.host = host
+      self.launcher = launcher
+      self.environment = environment
+    }
+  }
+
   public struct Options: Sendable {
     public var replicas = 3
     /// Where the data directories are made, or are found again.
@@ -17,6 +34,8 @@ public final class LocalCluster {
     public var ownFlags: @Sendable (ReplicaID) -> [String] = { _ in [] }
     /// The path of the replicas' program; nil: this one.
     public var executable: String?
+    /// By replica, from the first; those without one are beside this process.
+    public var places: [Place] = []
 
     public init(directory: String) { self.directory = directory }
   }
@@ -31,20 +50,26 @@ public final class LocalCluster {
     public let id: ReplicaID
     public let address: MemberAddress
     public let admin: SocketEndpoint
-    let flags: [String]
+    public let flags: [String]
+    public let place: Place
+    /// What it keeps, and beside it the log.
+    public let folder: String
     fileprivate var process: Process?
-    /// What the process says.
-    public let logPath: String
 
     fileprivate init(
-      _ address: MemberAddress, admin: SocketEndpoint, flags: [String], logPath: String
+      _ address: MemberAddress, admin: SocketEndpoint, flags: [String], place: Place,
+      folder: String
     ) {
       id = address.id
       self.address = address
       self.admin = admin
       self.flags = flags
-      self.logPath = logPath
+      self.place = place
+      self.folder = folder
     }
+
+    /// What the process says.
+    public var logPath: String { folder + ".log" }
 
     /// Nil while it does not run.
     public var pid: Int32? { process.flatMap { $0.isRunning ? $0.processIdentifier : nil } }
@@ -67,11 +92,14 @@ public final class LocalCluster {
     executable =
       try options.executable
       ?? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let places = (0..<options.replicas).map {
+      $0 < options.places.count ? options.places[$0] : Place()
+    }
     var ports = try FreePorts.take(options.replicas * 3)[...]
     let members = (1...options.replicas).map { number in
       MemberAddress(
-        id: ReplicaID(UInt32(number)), host: "127.0.0.1", peerPort: ports.removeFirst(),
-        clientPort: ports.removeFirst())
+        id: ReplicaID(UInt32(number)), host: places[number - 1].host,
+        peerPort: ports.removeFirst(), clientPort: ports.removeFirst())
     }
     let list = members.map { "\($0.id.rawValue)=\($0.host):\($0.peerPort):\($0.clientPort)" }
       .joined(separator: ",")
@@ -79,8 +107,8 @@ public final class LocalCluster {
       atPath: options.directory, withIntermediateDirectories: true)
     id = try Self.identity(in: options.directory)
     let cluster = id.hex
-    replicas = members.map { member in
-      let admin = SocketEndpoint(address: "127.0.0.1", port: ports.removeFirst())
+    replicas = zip(members, places).map { member, place in
+      let admin = SocketEndpoint(address: place.host, port: ports.removeFirst())
       let folder = "\(options.directory)/replica-\(member.id.rawValue)"
       return Replica(
         member, admin: admin,
@@ -88,7 +116,7 @@ public final class LocalCluster {
           "--cluster", cluster, "--replica", "\(member.id.rawValue)", "--members", list,
           "--data-directory", folder, "--listen-admin", "\(admin)", "--insecure-plaintext",
           "--tls-enabled", "false", "--tls-clients", "plaintext",
-        ] + options.flags + options.ownFlags(member.id), logPath: folder + ".log")
+        ] + options.flags + options.ownFlags(member.id), place: place, folder: folder)
     }
   }
 
@@ -114,16 +142,22 @@ public final class LocalCluster {
   }
 
   public func start(_ replica: Replica) throws {
-    let folder = "\(options.directory)/replica-\(replica.id.rawValue)"
-    if !DataDirectory.isFormatted(folder) {
-      let format = try run(["format"] + replica.flags, log: replica.logPath)
+    if !DataDirectory.isFormatted(replica.folder) {
+      let format = try run("format", replica)
       format.waitUntilExit()
       guard format.terminationStatus == 0 else {
         throw Failure(
           description: "replica \(replica.id) cannot be formatted: \(replica.lastLine)")
       }
     }
-    replica.process = try run(["serve"] + replica.flags, log: replica.logPath)
+    replica.process = try run("serve", replica)
+  }
+
+  /// The exit status of a replica that ended by itself, once; nil while it runs, and for one that was killed here.
+  public func ended(_ replica: Replica) -> Int32? {
+    guard let process = replica.process, !process.isRunning else { return nil }
+    replica.process = nil
+    return process.terminationStatus
   }
 
   /// Ends a process at once, as a crash would.
@@ -150,7 +184,8 @@ public final class LocalCluster {
     for replica in replicas { stop(replica) }
   }
 
-  private func run(_ arguments: [String], log: String) throws -> Process {
+  private func run(_ command: String, _ replica: Replica) throws -> Process {
+    let log = replica.logPath
     if !FileManager.default.fileExists(atPath: log) {
       FileManager.default.createFile(atPath: log, contents: nil)
     }
@@ -159,8 +194,14 @@ public final class LocalCluster {
     }
     output.seekToEndOfFile()
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: executable)
-    process.arguments = arguments
+    let line = replica.place.launcher + [executable, command] + replica.flags
+    process.executableURL = URL(fileURLWithPath: line[0])
+    process.arguments = Array(line[1...])
+    if !replica.place.environment.isEmpty {
+      process.environment = ProcessInfo.processInfo.environment.merging(replica.place.environment) {
+        $1
+      }
+    }
     process.standardOutput = output
     process.standardError = output
     process.standardInput = FileHandle.nullDevice

@@ -69,7 +69,8 @@ public enum ReplicaProcess {
     do {
       let credentials = configuration.needsCertificate ? try TLSCredentials(configuration) : nil
       let node = try ReplicaNode.start(
-        configuration: configuration, machine: machine, logger: logger, credentials: credentials)
+        configuration: configuration, machine: machine, logger: logger, credentials: credentials,
+        log: output)
       running = Running(node: node, credentials: credentials, logger: logger)
     } catch {
       throw Failure(.environment, "\(error)")

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Protocol
 
 /// Plain stream sockets, non-blocking and closed on exec.
 enum Socket {
@@ -62,6 +63,13 @@ enum Socket {
   /// Small messages leave at once: batching is the loop's business. Sockets without TCP underneath do not know the option.
   static func sendAtOnce(_ descriptor: Int32) {
     try? set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+  }
+
+  /// The kernel gives a connection up when what was sent is not acknowledged for so long. It would try for a quarter of an hour,
+  /// twice as rarely each time, and notice a healed network as late as it had been cut.
+  static func giveUp(_ descriptor: Int32, after span: TimeSpan) {
+    let milliseconds = Int32(clamping: span.nanoseconds / 1_000_000)
+    try? set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds)
   }
 
   /// The numeric address of the other side without its port, for logs and limits; "local" for a socket pair.

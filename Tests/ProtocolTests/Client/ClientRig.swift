@@ -28,12 +28,15 @@ struct ClientRig {
   var completions: [Completion] = []
   var nextTag: UInt64 = 1
 
-  init(replicas: UInt32 = 3, windowMax: Int = 4, queueMax: Int = 4, seed: UInt64 = 1) {
+  init(
+    replicas: UInt32 = 3, windowMax: Int = 4, queueMax: Int = 4, searchMax: TimeSpan? = nil,
+    seed: UInt64 = 1
+  ) {
     client = ClientSession(
       options: ClientOptions(
         replicas: (1...replicas).map { ReplicaID($0) }, windowMax: windowMax, queueMax: queueMax,
         readsMax: 2, payloadMax: 64, retryMin: .milliseconds(100), retryMax: .milliseconds(800),
-        backoffMin: .milliseconds(10), backoffMax: .milliseconds(80)),
+        backoffMin: .milliseconds(10), backoffMax: .milliseconds(80), searchMax: searchMax),
       seed: seed)
   }
 

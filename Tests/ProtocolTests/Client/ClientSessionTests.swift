@@ -442,6 +442,22 @@ import Testing
         == [ClientRig.Sending(to: Self.next(after: Self.next(after: other)), sent: first.sent)])
   }
 
+  @Test(arguments: [(.notLeader(leader: nil), 20), (.overloaded, 80)] as [(Rejection, UInt64)])
+  func anElectionIsAskedAboutMoreOftenThanAnOverload(rejection: Rejection, milliseconds: UInt64) {
+    var rig = ClientRig(searchMax: .milliseconds(20))
+    rig.read(.quorum)
+    var last = TimeSpan.zero
+    for _ in 0..<10 {
+      guard let sent = rig.takeSendings().last else { return #expect(Bool(false), "nothing sent") }
+      let id = Self.readID(sent)
+      rig.reject(from: sent.to, id.session, id.sequence.rawValue, rejection)
+      last = rig.deadline - rig.now
+      rig.wake()
+    }
+    // All of the longest wait, or down to half of it.
+    #expect(last <= .milliseconds(milliseconds) && last >= .milliseconds(milliseconds / 2))
+  }
+
   @Test func replicaThatLagsIsPassedOver() {
     var rig = ClientRig()
     rig.read(.local(atLeast: Slot(9)))

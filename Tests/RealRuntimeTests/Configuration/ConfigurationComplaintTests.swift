@@ -61,7 +61,7 @@ import Testing
       "election.timeout = \"5 s\" (--election-timeout): expected a time (50us, 250ms, 2s) from 1us to 3600s"
     ),
     (
-      ["--election-timeout", "150ms"],
+      ["--election-timeout", "110ms"],
       "replica's bounds: election.timeout must be at least twice election.heartbeat-interval, and that above zero"
     ),
     (
@@ -73,7 +73,7 @@ import Testing
       "replica's bounds: log.slots (2048) must hold snapshot.interval-slots (2048), snapshot.tail-slots (256) and two windows (2 x 64); raise log.slots"
     ),
     (
-      ["--lease-duration", "150ms"],
+      ["--lease-duration", "110ms"],
       "replica's bounds: lease.duration must lie above two heartbeat intervals and not above election.timeout"
     ),
     (

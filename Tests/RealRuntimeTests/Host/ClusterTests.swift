@@ -71,6 +71,34 @@ import Testing
     try await cluster.stopAll()
   }
 
+  @Test func operatorsChangeTheLevelOfAllLinesAndSeeWhoIsBehind() async throws {
+    let cluster = try RealCluster()
+    try cluster.start(1)
+    try cluster.start(2)
+    let log = LogOutput(level: .error, format: .text) { _ in }
+    let third = try ReplicaNode.start(
+      configuration: cluster.configurations[2], machine: ByteStore(), logger: log.logger("test"),
+      log: log)
+    try await third.setLogLevel(.critical)
+    #expect(log.level == .critical)
+    let client = cluster.client
+    _ = try await client.put(1, [1])
+    third.stop()
+    try await third.ended()
+    // Whoever has ended keeps nobody waiting.
+    #expect(await third.stages().counts.count == Stage.allCases.count)
+    for i in 1...20 as ClosedRange<UInt64> { _ = try await client.put(1, [UInt8(i)]) }
+    let leader = try await cluster.leader()
+    // A member that runs tells with every heartbeat.
+    try await cluster.until("one member has everything, and the other one does not") {
+      let peers = try await (cluster.node(leader).status() as NodeStatus).peers
+      return peers.contains { $0.id != 3 && $0.lagSlots == 0 }
+        && peers.contains { $0.id == 3 && ($0.lagSlots ?? 0) >= 20 }
+    }
+    await client.close()
+    try await cluster.stopAll()
+  }
+
   @Test func aStragglerInstallsASnapshot() async throws {
     let cluster = try RealCluster {
       $0.options.snapshotInterval = 32
