@@ -128,9 +128,10 @@ struct PaxosSetup: Sendable {
     w.isSplit = random.next(below: 3) == 0
     w.operatorInterval = pick([0, 100_000, 500_000], &random)
     w.segmentLength = pick([512, 1_024, 4_096, 65_536], &random)
-    // Replies take 24 bytes: in some runs none is kept, in some no more than a client has in flight.
+    // Replies take 24 bytes: in some runs none is kept, in some no more than a client has in flight. With fewer sessions
+    // than clients they evict each other all the time.
     w.sessions = SessionTable.Limits(
-      sessionsMax: pick([w.clients, w.clients + 1, 24], &random),
+      sessionsMax: pick([max(1, w.clients - 1), w.clients, w.clients + 1, 24], &random),
       outstandingMax: pick([w.window, 8, 8], &random), replyLengthMax: pick([16, 64, 64], &random))
     return w
   }
