@@ -26,6 +26,20 @@ extension ReplicaNode: AdminBackend {
     await stages.reading { [mailbox] in mailbox.post(.wake) }
   }
 
+  public func trace() async throws(AdminRefusal) -> ReplicaTrace {
+    guard configuration.traceRate > 0 else {
+      throw .unavailable("nothing is traced; set tracing.sample-rate, 0.001 for instance")
+    }
+    let marks: [TraceMark]? = await withCheckedContinuation { continuation in
+      let isTaken = mailbox.post(.trace { continuation.resume(returning: $0) })
+      if !isTaken { continuation.resume(returning: nil) }
+    }
+    guard let marks else { throw .unavailable("it has stopped") }
+    return ReplicaTrace(
+      replica: configuration.replica.rawValue, clockOffset: MonotonicClock.offsetToRealTime,
+      marks: marks)
+  }
+
   public func moveLeader(to target: ReplicaID?) async throws(AdminRefusal) -> ReplicaID {
     guard let host = await status() as HostStatus? else { throw .unavailable("it has stopped") }
     guard host.role == .leader || host.role == .recoveringLeader else {

@@ -73,7 +73,11 @@ public final class ReplicaNode: Sendable {
       guard let host = host.take() else { return .success(()) }
       let result = Result<Void, any Error> { try host.run() }
       for request in host.mailbox.close() {
-        if case .status(let answer) = request { answer(nil) }
+        switch request {
+        case .status(let answer): answer(nil)
+        case .trace(let answer): answer(nil)
+        default: break
+        }
       }
       host.closeSockets()
       // From here on nobody publishes.

@@ -9,6 +9,8 @@ public protocol AdminBackend: Sendable {
   /// Cheap. That it answers at all says that the loop turns.
   func health() async -> NodeHealth
   func stages() async -> StageBoard.Reading
+  /// What is remembered of the slots that were traced.
+  func trace() async throws(AdminRefusal) -> ReplicaTrace
   /// Starts handing over leadership; nil: the node picks the member. Returns who is to lead.
   func moveLeader(to target: ReplicaID?) async throws(AdminRefusal) -> ReplicaID
   /// Takes a snapshot now; returns its slot once it is durable.

@@ -41,6 +41,11 @@ public struct AdminClient: Sendable {
     try decode(try await send(.GET, "/status"))
   }
 
+  /// What the node remembers of the slots it traced (`tracing.sample-rate`).
+  public func trace() async throws(Failure) -> ReplicaTrace {
+    try decode(try await send(.GET, "/trace"))
+  }
+
   /// Hands leadership over; nil: the node picks. Returns who is to lead.
   public func moveLeader(to target: ReplicaID?) async throws(Failure) -> ReplicaID {
     struct Moved: Decodable { var leader: UInt32 }

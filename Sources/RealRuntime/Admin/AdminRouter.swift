@@ -59,8 +59,8 @@ struct AdminRouter: Sendable {
   private struct Level: Codable { var level: String }
 
   private static let routes: [String: HTTPMethod] = [
-    "/metrics": .GET, "/livez": .GET, "/readyz": .GET, "/status": .GET, "/leader/move": .POST,
-    "/snapshot": .POST, "/log-level": .PUT,
+    "/metrics": .GET, "/livez": .GET, "/readyz": .GET, "/status": .GET, "/trace": .GET,
+    "/leader/move": .POST, "/snapshot": .POST, "/log-level": .PUT,
   ]
 
   func answer(_ request: AdminRequest) async -> AdminResponse {
@@ -102,6 +102,7 @@ struct AdminRouter: Sendable {
       var status = try await backend.status()
       status.stages = await backend.stages().times
       return .json(.ok, status)
+    case "/trace": return .json(.ok, try await backend.trace())
     case "/livez":
       let health = await backend.health()
       return .text(

@@ -7,6 +7,9 @@ extension ReplicaHost {
     case .persist(let record):
       persist(record)
     case .send(let to, let message):
+      if case .accepted(let vote) = message {
+        stageClock.voted(from: vote.firstSlot, to: vote.lastSlot)
+      }
       send(message, to: to)
     case .broadcast(let message):
       if case .accept(let accept) = message { batched(accept) }
@@ -40,6 +43,7 @@ extension ReplicaHost {
 
   private func persist(_ record: JournalRecord) {
     if record.payload.length > 0, record.payload.position == incoming { isIncomingKept = true }
+    if case .accepted(let slot, _, _) = record.fact, !replica.leads { stageClock.accepted(slot) }
     do throws(SystemError) {
       try journal.append(record, log)
       if case .snapshot(let info) = record.fact { try snapshots.adopt(info) }

@@ -7,6 +7,7 @@ enum HostRequest: Sendable {
   case bridged(Connection.Kind, TLSBridge.Bridged)
   case snapshot(SnapshotStore.Completion)
   case status(@Sendable (HostStatus?) -> Void)
+  case trace(@Sendable ([TraceMark]?) -> Void)
   case transfer(to: ReplicaID?)
   case takeSnapshot
   case logLevel(Logger.Level)
@@ -61,6 +62,7 @@ extension ReplicaHost {
       case .snapshot(.stored(let info, let isValid)): step(.snapshotStored(info, isValid: isValid))
       case .snapshot(.failed(let error)): fail(.snapshot(error))
       case .status(let answer): answer(status)
+      case .trace(let answer): answer(stageClock.tracer.remembered)
       case .transfer(let target): transfer(to: target)
       case .logLevel(let level): logger.logLevel = level
       case .takeSnapshot: step(.snapshotRequested)

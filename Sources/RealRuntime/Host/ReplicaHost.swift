@@ -105,7 +105,8 @@ final class ReplicaHost {
   ) throws {
     self.stages = stages
     self.bridge = bridge
-    stageClock = StageClock(slots: 2 * configuration.options.windowSlots)
+    stageClock = StageClock(
+      slots: 2 * configuration.options.windowSlots, traceRate: configuration.traceRate)
     self.configuration = configuration
     self.application = application
     self.logger = logger

@@ -18,6 +18,7 @@ struct StageClock {
   }
 
   var histograms = StageHistograms()
+  var tracer: SlotTracer
   private var batches: [Batch]
   private let mask: UInt64
   private var arrivals = Ring<Arrival>()
@@ -26,8 +27,11 @@ struct StageClock {
   /// Own votes on their way to the journal, in order of their positions.
   private var unpersisted = Ring<(position: UInt64, slot: Slot)>()
 
-  /// - Parameter slots: more than are ever in flight.
-  init(slots: Int) {
+  /// - Parameters:
+  ///   - slots: more than are ever in flight.
+  ///   - traceRate: the share of slots whose way is remembered.
+  init(slots: Int, traceRate: Double) {
+    tracer = SlotTracer(rate: traceRate)
     var size = 1
     while size < slots { size *= 2 }
     batches = Array(repeating: Batch(), count: size)
@@ -51,6 +55,7 @@ struct StageClock {
     guard value.count > 0, let arrival = arrivals.first else { return }
     batches[Int(slot.rawValue & mask)] = Batch(
       slot: slot, receivedAt: arrival.time, commands: UInt64(value.count))
+    tracer.note(.received, slot, at: arrival.time, commands: UInt64(value.count))
     note(.batched, slot, now)
     unsent.append(slot)
     unpersisted.append((position, slot))
@@ -114,6 +119,40 @@ struct StageClock {
     guard batch.slot == slot else { return }
     histograms.record(
       stage, nanoseconds: (now - batch.receivedAt).nanoseconds, count: batch.commands)
+    guard tracer.traces(slot), let step = stage.traceStep else { return }
+    tracer.note(step, slot, at: now)
+  }
+
+  // MARK: A follower's steps
+
+  /// The vote of a follower is on its way to the journal.
+  mutating func accepted(_ slot: Slot) {
+    if tracer.traces(slot) { tracer.note(.arrived, slot, at: MonotonicClock.now()) }
+  }
+
+  /// Its answer leaves.
+  mutating func voted(from first: Slot, to last: Slot) {
+    guard tracer.isOn else { return }
+    var slot = first
+    while slot <= last {
+      if tracer.traces(slot) { tracer.note(.voted, slot, at: MonotonicClock.now()) }
+      slot = slot.next
+    }
+  }
+}
+
+extension Stage {
+  /// The step of a trace that it is; that a quorum has voted for a slot and that it is chosen are one.
+  fileprivate var traceStep: TraceStep? {
+    switch self {
+    case .received, .acceptedByQuorum: nil
+    case .batched: .batched
+    case .persisted: .persisted
+    case .sent: .sent
+    case .chosen: .chosen
+    case .applied: .applied
+    case .replied: .replied
+    }
   }
 }
 

@@ -54,6 +54,14 @@ import Testing
     }
   }
 
+  @Test func tracesAreAnsweredAsTheyAreRemembered() async throws {
+    let backend = FakeBackend()
+    try await Self.withServer(backend) { server async throws in
+      let trace = try await AdminClient(endpoint: server.address).trace()
+      #expect(try await trace == backend.trace())
+    }
+  }
+
   @Test func metricsArePrometheusText() async throws {
     let registry = PrometheusRegistry()
     registry.makeCounter(label: "own", dimensions: []).increment(by: 3)

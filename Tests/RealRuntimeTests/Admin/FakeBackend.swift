@@ -67,6 +67,12 @@ final class FakeBackend: AdminBackend {
     return reading
   }
 
+  func trace() async throws(AdminRefusal) -> ReplicaTrace {
+    ReplicaTrace(
+      replica: 2, clockOffset: 1_000,
+      marks: [TraceMark(slot: 7, step: .batched, time: 5, commands: 3)])
+  }
+
   func moveLeader(to target: ReplicaID?) async throws(AdminRefusal) -> ReplicaID {
     try note("move \(target.map { "\($0.rawValue)" } ?? "any")")
     return target ?? ReplicaID(3)
