@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+const int rsl_o_direct = O_DIRECT;
+
 int rsl_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 void rsl_name_thread(const char *name) {
