@@ -2,6 +2,7 @@
 #   JOBS=N        processes of a campaign (default: one per core)
 #   DURATION=30m  length of `make soak`
 #   FLOOR=90      lowest line coverage, in per cent, that `make coverage` accepts
+#   BENCHFLAGS=…  options of `make bench-cluster`, for instance `--runs 5 --medium disk`
 #   SWIFTFLAGS=…  added to every build, for instance `-j 1`
 
 SHELL := bash
@@ -22,7 +23,7 @@ campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-
   --scratch-path .build-contracts $(checked)
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
-.PHONY: help bootstrap demo test examples build release lint format coverage bench mutants soak \
+.PHONY: help bootstrap demo test examples build release lint format coverage bench bench-cluster mutants soak \
   fuzz-decoders docs-check clean
 
 help: ## List the targets
@@ -68,6 +69,9 @@ coverage: bootstrap ## Line coverage of Protocol and Simulator; fails below FLOO
 
 bench: ## Protocol steps per second and simulated over wall time, 3 to 9 replicas
 	@scripts/bench
+
+bench-cluster: ## Processes on this machine, and their ratio to a bare loop without a protocol
+	@scripts/bench-cluster $(BENCHFLAGS)
 
 mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
 	@scripts/mutants

@@ -44,7 +44,7 @@ struct Demo: AsyncParsableCommand {
     var outages: [Double] = []
     for kill in 0..<kills {
       try await Task.sleep(for: .seconds(seconds))
-      guard let leader = try await leader(of: cluster) else {
+      guard let leader = await cluster.leader() else {
         throw CommandFailure(.liveness, "no replica says that it leads")
       }
       let before = ledger.count
@@ -70,29 +70,6 @@ struct Demo: AsyncParsableCommand {
     await client.close()
     report(ledger, lost, outages)
     guard lost == 0 else { throw CommandFailure(.safety, "\(lost) acknowledged writes are lost") }
-  }
-
-  /// Waits for a condition, looking again and again; fails when it does not come.
-  private func until(
-    _ what: String, _ condition: @escaping () async throws -> Bool
-  ) async throws {
-    let end = ContinuousClock.now + .seconds(30)
-    while ContinuousClock.now < end {
-      if try await condition() { return }
-      try await Task.sleep(for: .milliseconds(5))
-    }
-    throw CommandFailure(.liveness, "in 30 seconds: not \(what)")
-  }
-
-  private func leader(of cluster: LocalCluster) async throws -> LocalCluster.Replica? {
-    for replica in cluster.replicas where replica.pid != nil {
-      if let status = try? await AdminClient(endpoint: replica.admin).status(),
-        status.role == "leader"
-      {
-        return replica
-      }
-    }
-    return nil
   }
 
   private func hasCaughtUp(_ replica: LocalCluster.Replica, _ ledger: Ledger) async -> Bool {

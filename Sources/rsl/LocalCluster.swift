@@ -101,7 +101,8 @@ final class LocalCluster {
     replica.process = try run(["serve"] + replica.flags, log: replica.logPath)
   }
 
-  private func lastLine(of path: String) -> String {
+  /// What a replica said last.
+  func lastLine(of path: String) -> String {
     let text = (try? String(contentsOfFile: path, encoding: .utf8)) ?? ""
     return text.split(separator: "\n").last.map(String.init) ?? "it said nothing"
   }

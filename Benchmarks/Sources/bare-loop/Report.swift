@@ -4,6 +4,8 @@ import Foundation
 struct Report: Encodable {
   struct Process: Encodable {
     var name: String
+    /// `client`, `leader` or `follower`.
+    var role: String
     var userNanosecondsPerOperation: Double
     var systemNanosecondsPerOperation: Double
     /// nil for the client.
@@ -44,15 +46,19 @@ struct Report: Encodable {
     maxMicroseconds = microseconds(100)
     operationsInAll = result.operationsInAll
     let each = 1e9 / Double(max(1, result.operationsInAll))
-    func process(_ name: String, _ used: ProcessorTime, _ report: RoleReport?) -> Process {
+    func process(
+      _ name: String, _ role: String, _ used: ProcessorTime, _ report: RoleReport?
+    ) -> Process {
       Process(
-        name: name, userNanosecondsPerOperation: used.user * each,
+        name: name, role: role, userNanosecondsPerOperation: used.user * each,
         systemNanosecondsPerOperation: used.system * each,
         journalBytesWritten: report?.bytesWritten, journalFlushes: report?.flushes)
     }
     processes =
-      [process("client", result.used, nil)]
-      + reports.map { process($0.name, $0.report.used, $0.report) }
+      [process("client", "client", result.used, nil)]
+      + reports.map {
+        process($0.name, $0.name == "leader" ? "leader" : "follower", $0.report.used, $0.report)
+      }
   }
 
   var json: String {
