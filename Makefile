@@ -2,6 +2,7 @@
 #   JOBS=N        processes of a campaign (default: one per core)
 #   DURATION=30m  length of each part of `make soak`
 #   FLOOR=90      lowest line coverage, in per cent, that `make coverage` accepts
+#   BENCHFLAGS=…  options of `make bench-cluster`, for instance `--runs 5 --medium disk`
 #   SWIFTFLAGS=…  added to every build, for instance `-j 1`
 
 SHELL := bash
@@ -24,7 +25,7 @@ campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-
 rsl := $(SWIFT) build -c release -Xswiftc -cross-module-optimization $(checked)
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
-.PHONY: help bootstrap demo test examples build release lint format coverage bench \
+.PHONY: help bootstrap demo test examples build release lint format coverage bench bench-cluster \
   redis-benchmark mutants failover soak soak-simulator soak-cluster fuzz-decoders docs-check clean
 
 help: ## List the targets
@@ -73,6 +74,9 @@ bench: ## Protocol steps per second and simulated over wall time, 3 to 9 replica
 
 redis-benchmark: bootstrap ## redis-benchmark against three durable nodes of Examples/KeyValueStore
 	@scripts/redis-benchmark
+
+bench-cluster: ## Processes on this machine, and their ratio to a bare loop without a protocol
+	@scripts/bench-cluster $(BENCHFLAGS)
 
 mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
 	@scripts/mutants

@@ -17,6 +17,8 @@ let package = Package(
     .library(name: "Simulator", targets: ["Simulator"]),
     .library(name: "SimulationTesting", targets: ["SimulationTesting"]),
     .library(name: "RealRuntime", targets: ["RealRuntime"]),
+    // For Benchmarks/, not for users: the bare loop makes the same system calls as the runtime.
+    .library(name: "CLinux", targets: ["CLinux"]),
     .executable(name: "rsl", targets: ["rsl"]),
     .library(name: "RSLClient", targets: ["RSLClient"]),
     .library(name: "RSLLoad", targets: ["RSLLoad"]),

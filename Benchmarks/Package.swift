@@ -14,8 +14,18 @@ let package = Package(
       traits: [.trait(name: "Contracts", condition: .when(traits: ["Contracts"]))]),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
   ],
   targets: [
+    // What it measures must not be slowed by what it is compared with: no runtime, no NIO.
+    .executableTarget(
+      name: "bare-loop",
+      dependencies: [
+        .product(name: "CLinux", package: "swift-rsl"),
+        .product(name: "Protocol", package: "swift-rsl"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ]),
     .executableTarget(
       name: "bench",
       dependencies: [

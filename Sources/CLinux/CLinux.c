@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+const int rsl_o_direct = O_DIRECT;
+
 int rsl_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
 
 void rsl_name_thread(const char *name) {
@@ -23,5 +25,3 @@ int rsl_accept(int listener, void *address, unsigned *length) {
 int rsl_fallocate(int file, int64_t offset, int64_t length) {
   return fallocate(file, 0, offset, length);
 }
-
-int rsl_o_direct(void) { return O_DIRECT; }

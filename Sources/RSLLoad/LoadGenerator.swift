@@ -109,10 +109,13 @@ private final class LoadThread {
       let operation = connection.slots[slot]
       if !workload.isRight(reply, operation: operation.number, of: connection.number) {
         result.pointee.wrongReplies += 1
-      } else if phase == .measuring, operation.started >= measuredSince {
-        result.pointee.operations += 1
-        result.pointee.latency.record((now - operation.started).nanoseconds)
-        if result.pointee.operations >= operationsMax { changePhase(now) }
+      } else {
+        result.pointee.operationsInAll += 1
+        if phase == .measuring, operation.started >= measuredSince {
+          result.pointee.operations += 1
+          result.pointee.latency.record((now - operation.started).nanoseconds)
+          if result.pointee.operations >= operationsMax { changePhase(now) }
+        }
       }
     case .overloaded: result.pointee.overloaded += 1
     case .unavailable: result.pointee.unavailable += 1

@@ -63,6 +63,8 @@ public struct LoadOptions: Sendable {
 public struct LoadResult: Sendable {
   /// Answered, and answered right.
   public internal(set) var operations: UInt64 = 0
+  /// The same over the whole run, warm-up and end included.
+  public internal(set) var operationsInAll: UInt64 = 0
   /// Answered, but not as the workload expects.
   public internal(set) var wrongReplies: UInt64 = 0
   /// Ended otherwise, over the whole run, warm-up and end included.
@@ -121,6 +123,7 @@ public struct LoadResult: Sendable {
 
   mutating func add(_ other: LoadResult) {
     operations += other.operations
+    operationsInAll += other.operationsInAll
     wrongReplies += other.wrongReplies
     overloaded += other.overloaded
     unavailable += other.unavailable

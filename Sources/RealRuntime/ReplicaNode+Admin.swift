@@ -90,8 +90,9 @@ extension ReplicaNode: AdminBackend {
     status.truncatedUpTo = host.truncatedUpTo.rawValue
     status.snapshotSlot = host.snapshot.rawValue
     status.journal = .init(
-      segments: host.journalSegments, bytes: host.journalBytesWritten,
-      flushes: host.journalFlushes)
+      segments: host.journalSegments,
+      bytes: UInt64(host.journalSegments) * UInt64(configuration.journal.segmentBytes),
+      bytesWritten: host.journalBytesWritten, flushes: host.journalFlushes)
     status.peers = host.peers.map { peer in
       let address = configuration.members.first { $0.id == peer.id }
       return .init(

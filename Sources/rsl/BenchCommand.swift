@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Histogram
 import Protocol
 import RSLClient
 import RSLLoad
@@ -59,15 +58,17 @@ struct Bench: AsyncParsableCommand {
     var client = cluster.clientConfiguration
     client.options.windowMax = min(BenchShape.window, outstanding)
     client.options.queueMax = outstanding
-    let probe = ProcessorTimes(cluster)
+    try await cluster.waitUntilServing()
+    let before = try await ReplicaReading.all(of: cluster)
     let result = try await LoadGenerator.run(load, against: client)
-    var report = BenchReport(self, result, probe.since())
+    let after = try await ReplicaReading.all(of: cluster)
+    var report = BenchReport(self, result, zip(after, before).map { $0 - $1 })
     report.residentMax = ProcessMemory.highest(cluster)
     report.memoryMax = try cluster.memoryMax(clients: connections)
     report.refusals = await cluster.overloadRefusals()
     switch format {
     case .table: print(report.table)
-    case .json: print(report.json)
+    case .json: print(try report.json)
     }
     guard report.residentMax <= report.memoryMax else {
       throw CommandFailure(
@@ -107,114 +108,5 @@ struct ByteStoreWorkload: LoadWorkload {
   func isRight(_ reply: RawSpan, operation: UInt64, of connection: UInt64) -> Bool {
     reply.byteCount == 8
       && UInt64(littleEndian: reply.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self)) > 0
-  }
-}
-
-/// Processor time of the replicas' processes, from `/proc`.
-struct ProcessorTimes {
-  struct Reading {
-    var id: ReplicaID
-    var user: Double
-    var system: Double
-  }
-
-  private let pids: [(id: ReplicaID, pid: Int32)]
-  private let begin: [Reading]
-
-  init(_ cluster: LocalCluster) {
-    pids = cluster.replicas.compactMap { replica in replica.pid.map { (replica.id, $0) } }
-    begin = pids.map { Self.read($0.id, $0.pid) }
-  }
-
-  func since() -> [Reading] {
-    zip(pids, begin).map { pid, before in
-      let now = Self.read(pid.id, pid.pid)
-      return Reading(id: pid.id, user: now.user - before.user, system: now.system - before.system)
-    }
-  }
-
-  private static func read(_ id: ReplicaID, _ pid: Int32) -> Reading {
-    let text = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
-    // The name in brackets may hold blanks; what follows is counted from the state, field 3.
-    let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
-    let tick = Double(sysconf(Int32(_SC_CLK_TCK)))
-    func seconds(_ field: Int) -> Double {
-      fields.count > field ? (Double(fields[field]) ?? 0) / tick : 0
-    }
-    return Reading(id: id, user: seconds(11), system: seconds(12))
-  }
-}
-
-struct BenchReport {
-  let command: Bench
-  let result: LoadResult
-  let replicas: [ProcessorTimes.Reading]
-  /// The highest resident memory of a replica and its bound, in bytes.
-  var residentMax = 0
-  var memoryMax = 0
-  /// Commands that replicas refused as overload; clients send them again.
-  var refusals: UInt64 = 0
-
-  init(_ command: Bench, _ result: LoadResult, _ replicas: [ProcessorTimes.Reading]) {
-    self.command = command
-    self.result = result
-    self.replicas = replicas
-  }
-
-  private var rate: Double { Double(result.operations) / (Double(result.time.nanoseconds) / 1e9) }
-  private func microseconds(_ share: Double) -> Double {
-    Double(result.latency.valueAtPercentile(share)) / 1e3
-  }
-
-  var table: String {
-    var lines = [
-      "\(command.replicas) replicas, \(command.payload) bytes, \(command.connections) x \(command.outstanding) outstanding",
-      String(
-        format: "%.0f operations/s   p50 %.0f us  p99 %.0f us  p99.9 %.0f us  max %.0f us", rate,
-        microseconds(50), microseconds(99), microseconds(99.9),
-        Double(result.latency.maxRecorded) / 1e3),
-    ]
-    // The replicas' times cover the warm-up as well, and so do these operations, nearly.
-    let total =
-      Double(result.operations)
-      * (1 + command.warmUp / max(command.seconds, 1e-9))
-    func line(_ name: String, _ user: Double, _ system: Double, _ operations: Double) -> String {
-      let each = operations > 0 ? 1e9 / operations : 0
-      return String(
-        format: "%@  user %.0f ns  system %.0f ns an operation", name, user * each, system * each)
-    }
-    lines.append(
-      line(
-        "client   ", Double(result.userTime.nanoseconds) / 1e9,
-        Double(result.systemTime.nanoseconds) / 1e9, Double(result.operations)))
-    for replica in replicas {
-      lines.append(line("replica \(replica.id)", replica.user, replica.system, total))
-    }
-    lines.append(
-      "wrong \(result.wrongReplies)  overloaded \(result.overloaded)  unavailable \(result.unavailable)"
-        + "  unknown \(result.unknownOutcomes)  without reply \(result.withoutReply)")
-    lines.append(
-      "resident memory of a replica at most \(residentMax >> 20) MiB, bound \(memoryMax >> 20) MiB; "
-        + "\(refusals) commands refused as overload")
-    return lines.joined(separator: "\n")
-  }
-
-  var json: String {
-    let value: [String: Any] = [
-      "replicas": command.replicas, "payload": command.payload,
-      "connections": command.connections, "outstanding": command.outstanding,
-      "operations": result.operations, "operationsPerSecond": rate,
-      "p50Microseconds": microseconds(50), "p99Microseconds": microseconds(99),
-      "p999Microseconds": microseconds(99.9),
-      "maxMicroseconds": Double(result.latency.maxRecorded) / 1e3,
-      "overloaded": result.overloaded, "unavailable": result.unavailable,
-      "residentMax": residentMax, "memoryMax": memoryMax, "refusals": refusals,
-      "replicaNanoseconds": replicas.reduce(0) { $0 + ($1.user + $1.system) * 1e9 }
-        / (Double(max(1, result.operations)) * (1 + command.warmUp / command.seconds)),
-      "wrongReplies": result.wrongReplies, "unknownOutcomes": result.unknownOutcomes,
-    ]
-    let data = try? JSONSerialization.data(
-      withJSONObject: value, options: [.prettyPrinted, .sortedKeys])
-    return data.map { String(decoding: $0, as: UTF8.self) } ?? "{}"
   }
 }

@@ -53,7 +53,7 @@ struct Demo: AsyncParsableCommand {
       try await Task.sleep(for: .seconds(seconds))
       var found: LocalCluster.Replica?
       try await until("a replica says that it leads") {
-        found = await leader(of: cluster)
+        found = await cluster.leader()
         return found != nil
       }
       guard let leader = found else { return }
@@ -87,29 +87,6 @@ struct Demo: AsyncParsableCommand {
           format: "writes stood still for %.0f ms (99th percentile), allowed are %.0f ms",
           outages.share(0.99) * 1e3, outageMax * 1e3))
     }
-  }
-
-  /// Waits for a condition, looking again and again; fails when it does not come.
-  private func until(
-    _ what: String, _ condition: () async throws -> Bool
-  ) async throws {
-    let end = ContinuousClock.now + .seconds(30)
-    while ContinuousClock.now < end {
-      if try await condition() { return }
-      try await Task.sleep(for: .milliseconds(5))
-    }
-    throw CommandFailure(.liveness, "in 30 seconds: not \(what)")
-  }
-
-  private func leader(of cluster: LocalCluster) async -> LocalCluster.Replica? {
-    for replica in cluster.replicas where replica.pid != nil {
-      if let status = try? await AdminClient(endpoint: replica.admin).status(),
-        status.role == "leader"
-      {
-        return replica
-      }
-    }
-    return nil
   }
 
   private func hasCaughtUp(_ replica: LocalCluster.Replica, _ ledger: Ledger) async -> Bool {

@@ -33,6 +33,7 @@ extension OverSockets {
       #expect(Set(applied).count == applied.count)
       // What ended the measurement may have been followed by what was under way.
       #expect(applied.count >= Int(result.operations))
+      #expect(applied.count == Int(result.operationsInAll))
       #expect(result.operationsPerSecond > 0)
       let percentiles = [50.0, 99, 99.9].map { result.latency(atPercentile: $0) }
       #expect(percentiles == percentiles.sorted() && percentiles[0] > .zero)

@@ -15,7 +15,7 @@ void rsl_name_thread(const char *name);
 int rsl_accept(int listener, void *address, unsigned *length);
 /// Reserves the file's bytes without changing what is there.
 int rsl_fallocate(int file, int64_t offset, int64_t length);
-/// O_DIRECT: reads and writes pass the page cache by.
-int rsl_o_direct(void);
+/// For open(2): reads and writes pass by the page cache. Its value differs between processors.
+extern const int rsl_o_direct;
 
 #endif

@@ -20,6 +20,9 @@ extension NodeStatus {
     one("rsl_snapshot_slot", .gauge, snapshotSlot, "The slot of the latest snapshot.")
     one("rsl_journal_segments", .gauge, journal.segments, "Segments of the journal.")
     one("rsl_journal_bytes", .gauge, journal.bytes, "Bytes of the journal on disk.")
+    one(
+      "rsl_journal_written_bytes_total", .counter, journal.bytesWritten,
+      "Bytes written to the journal.")
     one("rsl_journal_flushes_total", .counter, journal.flushes, "Flushes of the journal.")
     one("rsl_sessions", .gauge, sessions, "Sessions of clients that are kept.")
     one("rsl_client_connections", .gauge, clientConnections, "Open connections of clients.")

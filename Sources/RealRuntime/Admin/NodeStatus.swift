@@ -12,12 +12,16 @@ public struct NodeStatus: Codable, Hashable, Sendable {
 
   public struct Journal: Codable, Hashable, Sendable {
     public var segments: Int
+    /// Of the segments' files, which are as long as they will ever be.
     public var bytes: UInt64
+    /// Since the start.
+    public var bytesWritten: UInt64
     public var flushes: UInt64
 
-    public init(segments: Int, bytes: UInt64, flushes: UInt64) {
+    public init(segments: Int, bytes: UInt64, bytesWritten: UInt64, flushes: UInt64) {
       self.segments = segments
       self.bytes = bytes
+      self.bytesWritten = bytesWritten
       self.flushes = flushes
     }
   }
@@ -65,7 +69,7 @@ public struct NodeStatus: Codable, Hashable, Sendable {
   public var appliedUpTo: UInt64 = 0
   public var truncatedUpTo: UInt64 = 0
   public var snapshotSlot: UInt64 = 0
-  public var journal = Journal(segments: 0, bytes: 0, flushes: 0)
+  public var journal = Journal(segments: 0, bytes: 0, bytesWritten: 0, flushes: 0)
   public var peers: [Peer] = []
   public var sessions = 0
   public var clientConnections = 0

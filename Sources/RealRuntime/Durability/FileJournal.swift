@@ -203,7 +203,7 @@ enum SegmentFiles {
   ) throws(SystemError) -> Int32 {
     let flags: Int32 =
       switch mode {
-      case .direct: O_DSYNC | rsl_o_direct()
+      case .direct: O_DSYNC | rsl_o_direct
       case .dsync: O_DSYNC
       case .fdatasync, .none: 0
       }
@@ -214,7 +214,7 @@ enum SegmentFiles {
   /// have larger blocks.
   static func takeDirectWrites(in directory: String) -> Bool {
     let path = "\(directory)/direct-probe"
-    let file = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | rsl_o_direct(), 0o600)
+    let file = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC | rsl_o_direct, 0o600)
     guard file >= 0 else { return false }
     defer {
       close(file)
