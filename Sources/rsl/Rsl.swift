@@ -13,7 +13,7 @@ struct Rsl: AsyncParsableCommand {
     version: RealRuntimeVersion.text,
     subcommands: [
       Serve.self, Format.self, Config.self, DevCACommand.self, Status.self, Top.self, Leader.self,
-      Snapshot.self, Bench.self, Demo.self,
+      Snapshot.self, Inspect.self, Bench.self, Demo.self,
     ])
 
   static func main() async {
