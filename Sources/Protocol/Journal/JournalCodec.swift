@@ -70,6 +70,11 @@ public struct SegmentHeader: Hashable, Sendable {
   public var highestSlot: Slot
 
   public static let length = 160
+
+  /// The header at the beginning of a segment's bytes, which says nothing about whether it continues any other segment.
+  public static func read(_ segment: UnsafeRawBufferPointer) throws(DecodeError) -> SegmentHeader {
+    try JournalCodec.decodeHeader(segment).0
+  }
 }
 
 /// What precedes every record's fields.

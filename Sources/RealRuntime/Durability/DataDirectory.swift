@@ -92,6 +92,28 @@ public enum DataDirectory {
     return Lock(descriptor: lock)
   }
 
+  /// Whose directory it is; changes nothing and takes no lock.
+  static func owner(of path: String) throws(Failure) -> (cluster: ClusterID, replica: ReplicaID) {
+    guard let found = read(path + "/identity") else {
+      if errno == ENOENT { throw .notFormatted(path) }
+      throw .system(SystemError("open", path + "/identity"))
+    }
+    let words = found.split(whereSeparator: \.isWhitespace)
+    guard words.count == 8, let cluster = UInt64(words[3], radix: 16),
+      let replica = UInt32(words[5]),
+      text(ClusterID(cluster), ReplicaID(replica)) == found
+    else { throw .unreadable(path) }
+    return (ClusterID(cluster), ReplicaID(replica))
+  }
+
+  /// Whether a process runs that has taken the directory. Looks at a lock that is there, and makes none.
+  static func isInUse(_ path: String) -> Bool {
+    let lock = Glibc.open(path + "/lock", O_RDONLY | O_CLOEXEC)
+    guard lock >= 0 else { return false }
+    defer { close(lock) }
+    return flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK
+  }
+
   /// Held for as long as it lives.
   final class Lock: Sendable {
     private let descriptor: Int32

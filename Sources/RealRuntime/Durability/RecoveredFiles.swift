@@ -23,34 +23,45 @@ enum RecoveredFiles {
   static func recover(
     directory: String, identity: JournalIdentity, snapshot: SnapshotInfo, into log: LogBuffer
   ) throws -> RecoveredJournal {
-    let numbers = try SegmentFiles.numbers(in: directory)
-    var mappings: [UnsafeRawBufferPointer] = []
-    defer {
-      for mapping in mappings where mapping.count > 0 {
-        munmap(UnsafeMutableRawPointer(mutating: mapping.baseAddress), mapping.count)
-      }
-    }
-    for number in numbers { mappings.append(try map(SegmentFiles.path(directory, number))) }
-    let segments = zip(numbers, mappings).map { JournalSegment(number: $0, bytes: $1) }
-    var isFull = false
-    let recovered: RecoveredJournal
-    do throws(JournalDamage) {
-      recovered = try JournalRecovery.recover(segments, identity: identity, snapshot: snapshot) {
-        place in
-        let mapping = mappings[Int(place.segment - numbers[0])]
-        let bytes = UnsafeRawBufferPointer(
-          rebasing: mapping[Int(place.offset)..<Int(place.offset) + Int(place.length)])
-        guard let position = log.append(bytes) else {
-          isFull = true
-          return 0
+    try withSegments(in: directory) { segments in
+      var isFull = false
+      let recovered: RecoveredJournal
+      do throws(JournalDamage) {
+        recovered = try JournalRecovery.recover(segments, identity: identity, snapshot: snapshot) {
+          place in
+          let all = segments[Int(place.segment - segments[0].number)].bytes
+          let bytes = UnsafeRawBufferPointer(
+            rebasing: all[Int(place.offset)..<Int(place.offset) + Int(place.length)])
+          guard let position = log.append(bytes) else {
+            isFull = true
+            return 0
+          }
+          return position
         }
-        return position
+      } catch {
+        throw Failure.damage(error, directory: directory)
       }
-    } catch {
-      throw Failure.damage(error, directory: directory)
+      if isFull { throw Failure.logBufferTooSmall(capacity: log.capacity) }
+      return recovered
     }
-    if isFull { throw Failure.logBufferTooSmall(capacity: log.capacity) }
-    return recovered
+  }
+
+  /// Maps the segments of a directory, in order; nothing of them may be kept. Changes nothing.
+  static func withSegments<R>(
+    in directory: String, _ body: ([JournalSegment]) throws -> R
+  ) throws -> R {
+    var segments: [JournalSegment] = []
+    defer {
+      for segment in segments where segment.bytes.count > 0 {
+        munmap(
+          UnsafeMutableRawPointer(mutating: segment.bytes.baseAddress), segment.bytes.count)
+      }
+    }
+    for number in try SegmentFiles.numbers(in: directory) {
+      segments.append(
+        JournalSegment(number: number, bytes: try map(SegmentFiles.path(directory, number))))
+    }
+    return try body(segments)
   }
 
   private static func map(_ path: String) throws(SystemError) -> UnsafeRawBufferPointer {

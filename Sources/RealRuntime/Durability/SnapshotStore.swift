@@ -212,13 +212,18 @@ enum SnapshotFile {
     }
   }
 
-  /// What the file holds, nil when it is not a whole snapshot.
-  static func verified(_ file: Int32, _ path: String) throws(SystemError) -> SnapshotInfo? {
+  /// What its head says; nil when it has none.
+  static func head(_ file: Int32, _ path: String) throws(SystemError) -> SnapshotInfo? {
     var head = [UInt8](repeating: 0, count: SnapshotFileHeader.length)
     let count = try check("pread", path) { pread(file, &head, head.count, 0) }
+    return count == head.count ? SnapshotFileHeader(head.span.bytes)?.info : nil
+  }
+
+  /// What the file holds, nil when it is not a whole snapshot.
+  static func verified(_ file: Int32, _ path: String) throws(SystemError) -> SnapshotInfo? {
     var status = stat()
     try check("fstat", path) { fstat(file, &status) }
-    guard count == head.count, let info = SnapshotFileHeader(head.span.bytes)?.info,
+    guard let info = try head(file, path),
       UInt64(status.st_size) == UInt64(SnapshotFileHeader.length) + info.length
     else { return nil }
     var checksum: UInt32 = 0
