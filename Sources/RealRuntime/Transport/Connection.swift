@@ -33,6 +33,10 @@ final class Connection {
     case closed
   }
 
+  /// A frame that has come to this many bytes is ended, though it might be longer: whoever receives it takes it in whole,
+  /// and looks at its beginning again whenever more of it has come.
+  static let frameLengthUsual = 64 << 10
+
   let descriptor: Int32
   let token: UInt64
   let kind: Kind
@@ -129,7 +133,9 @@ final class Connection {
   }
 
   private func prepare(_ length: Int) {
-    if isFrameBegun, !writer.hasRoom(for: length) { finishFrame() }
+    if isFrameBegun, writer.length >= Self.frameLengthUsual || !writer.hasRoom(for: length) {
+      finishFrame()
+    }
     guard !isFrameBegun else { return }
     writer.begin(route, into: &outgoing.bytes)
     isFrameBegun = true
