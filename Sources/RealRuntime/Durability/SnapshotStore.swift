@@ -1,5 +1,5 @@
 import Glibc
-public import Protocol
+import Protocol
 
 /// Snapshots in files, one kept: written and verified by the worker thread, read in chunks for peers by the loop.
 ///

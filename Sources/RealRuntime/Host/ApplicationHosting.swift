@@ -1,4 +1,4 @@
-public import Protocol
+import Protocol
 
 /// The application as the host sees it: one call for a batch, whatever the state machine's type.
 protocol ApplicationHosting: AnyObject {

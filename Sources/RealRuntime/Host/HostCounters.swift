@@ -1,5 +1,5 @@
 import Logging
-public import Protocol
+import Protocol
 
 /// What a host has counted since it started.
 public struct HostCounters: Hashable, Sendable {

@@ -187,7 +187,7 @@ public final class LocalCluster {
   private func run(_ command: String, _ replica: Replica) throws -> Process {
     let log = replica.logPath
     if !FileManager.default.fileExists(atPath: log) {
-      FileManager.default.createFile(atPath: log, contents: nil)
+      _ = FileManager.default.createFile(atPath: log, contents: nil)
     }
     guard let output = FileHandle(forWritingAtPath: log) else {
       throw Failure(description: "\(log) cannot be written")

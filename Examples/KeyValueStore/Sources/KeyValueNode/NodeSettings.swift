@@ -1,5 +1,5 @@
 public import Protocol
-public import RSLClient
+import RSLClient
 public import RealRuntime
 
 /// What a node of the store may be told beside the keys of a replica, in the same file, environment and flags.
