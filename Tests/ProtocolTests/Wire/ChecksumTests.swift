@@ -57,6 +57,20 @@ import Testing
     }
   }
 
+  /// Around the lengths from which on three lanes are summed at once, once and several times.
+  @Test func longBytesEqualTheDefinition() {
+    var random = SeededRandom(seed: 3)
+    let bytes = (0..<8_000).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+    for end in Array(760...776) + Array(1_530...1_545) + [2_304, 4_096, 7_999, 8_000] {
+      for begin in [0, 1, 7] {
+        let crc = bytes.withUnsafeBytes {
+          CRC32C.checksum(UnsafeRawBufferPointer(rebasing: $0[begin..<end]), seed: 0)
+        }
+        #expect(crc == naive(bytes[begin..<end]), "\(begin)..<\(end)")
+      }
+    }
+  }
+
   @Test func anySplitGivesTheSameChecksum() {
     var random = SeededRandom(seed: 2)
     let bytes = (0..<64).map { _ in UInt8(truncatingIfNeeded: random.next()) }
