@@ -49,7 +49,7 @@ public struct Application<Machine: StateMachine> {
     case .answer(let answer):
       outcome = answer
     case .repeatReply(let first, let place):
-      sessions.replies[place].bytes.withUnsafeBytes { replies.writer.bytes.append(contentsOf: $0) }
+      sessions.replies[place].bytes.withBytes { replies.writer.bytes.append(contentsOf: $0) }
       outcome = .applied(slot: first)
     case .apply(let session):
       machine.apply(batch.extracting(command.payload), slot: slot, reply: &replies.writer)

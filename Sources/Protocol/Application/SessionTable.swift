@@ -46,7 +46,7 @@ public struct SessionTable: Sendable {
     var slot: UInt64 = 0
     /// The reply was longer than `replyLengthMax`: `bytes` is empty.
     var isDropped = false
-    var bytes: [UInt8] = []
+    var bytes = KeptBytes()
     /// What this reply adds to the table's digest.
     var digest: UInt64 = 0
   }
@@ -71,14 +71,23 @@ public struct SessionTable: Sendable {
   private(set) var newest: Int32 = -1
   /// How many sessions were evicted since this table was made; for metrics, not part of the state.
   public private(set) var evictions: UInt64 = 0
-  /// A digest of sessions and replies, kept along: the sum of what each contributes.
-  public private(set) var digest: UInt64
+  /// The sum of what sessions and replies contribute to the digest, as of the last `settle` of each.
+  private var settled: UInt64
+  /// The session that was used last, whose fields have changed since: commands come in runs of one session. -1 for none.
+  private var unsettled: Int32 = -1
 
   public init(limits: Limits) {
     self.limits = limits
-    digest = Self.mix(
+    settled = Self.mix(
       UInt64(limits.sessionsMax),
       Self.mix(UInt64(limits.outstandingMax), UInt64(limits.replyLengthMax)))
+  }
+
+  /// A digest of sessions and replies: the sum of what each contributes.
+  public var digest: UInt64 {
+    guard unsettled >= 0 else { return settled }
+    let session = sessions[Int(unsettled)]
+    return settled &- session.digest &+ Self.digest(of: session)
   }
 
   public var count: Int { sessions.count }
@@ -103,10 +112,7 @@ public struct SessionTable: Sendable {
     }
     guard let place = byID[command.session.rawValue] else { return .answer(.expired) }
     touch(place, stamp)
-    let admission = judge(command, place, slot, &contracts)
-    if case .apply = admission { return admission }  // `record` will settle.
-    settle(place)
-    return admission
+    return judge(command, place, slot, &contracts)
   }
 
   private mutating func judge(
@@ -138,20 +144,19 @@ public struct SessionTable: Sendable {
   mutating func record(
     session place: Int, slot: Slot, reply: RawSpan, _ contracts: inout ContractRecorder
   ) {
-    let old = sessions[place].last
+    let (old, id) = (sessions[place].last, sessions[place].id)
     let sequence = old &+ 1
     let ceiling = UInt64(limits.outstandingMax)
     if sequence > ceiling { forget(place, upTo: sequence &- ceiling, &contracts) }
-    let ring = ringPlace(place, sequence)
-    replies[ring].slot = slot.rawValue
-    replies[ring].isDropped = reply.byteCount > limits.replyLengthMax
-    if !replies[ring].isDropped {
-      reply.withUnsafeBytes { replies[ring].bytes.append(contentsOf: $0) }
+    let (ring, lengthMax) = (ringPlace(place, sequence), limits.replyLengthMax)
+    // Looked up once: each access through the array would ask whether it is shared.
+    let added = replies.withUnsafeMutableBufferPointer { replies in
+      replies[ring].keep(reply, of: slot, lengthMax: lengthMax)
+      replies[ring].digest = replies[ring].contribution(session: id, sequence)
+      return replies[ring].digest
     }
-    replies[ring].digest = Self.digest(of: replies[ring], session: sessions[place].id, sequence)
-    digest = digest &+ replies[ring].digest
+    settled = settled &+ added
     sessions[place].last = sequence
-    settle(place)
     let (last, kept) = (sessions[place].last, sessions[place].last &- sessions[place].floor)
     contracts.ensure(.recordPostSequenceAdvancesByOne, last == old &+ 1)
     contracts.ensure(.recordPostRepliesBounded, kept <= ceiling)
@@ -165,7 +170,6 @@ public struct SessionTable: Sendable {
       // nobody waits for, or another client with the same nonce, who must not be let in.
       guard sessions[place].last == 0 else { return .expired }
       touch(place, stamp)
-      settle(place)
       return .registered(SessionID(sessions[place].id))
     }
     let session = Session(id: stamp, nonce: nonce, lastUse: stamp)
@@ -179,13 +183,13 @@ public struct SessionTable: Sendable {
       sessions[place] = session
     }
     linkNewest(place)
+    change(place)
     let namesake = byID[stamp]
     contracts.ensure(.registerPostSessionIsNew, namesake == nil)
     let (count, most) = (sessions.count, limits.sessionsMax)
     contracts.ensure(.registerPostSessionsBounded, count <= most)
     byID.insert(stamp, place)
     byNonce.insert(nonce, place)
-    settle(place)
     return .registered(SessionID(stamp))
   }
 
@@ -196,7 +200,8 @@ public struct SessionTable: Sendable {
     let (use, next) = (sessions[place].lastUse, Int(sessions[place].newer))
     let nextUse = next < 0 ? UInt64.max : sessions[next].lastUse
     contracts.ensure(.registerPostEvictsTheOldestUse, use < nextUse)
-    digest = digest &- sessions[place].digest
+    settled = settled &- sessions[place].digest
+    if unsettled == Int32(place) { unsettled = -1 }
     unlink(place)
     byID.remove(sessions[place].id)
     byNonce.remove(sessions[place].nonce)
@@ -208,31 +213,47 @@ public struct SessionTable: Sendable {
   private mutating func forget(
     _ place: Int, upTo sequence: UInt64, _ contracts: inout ContractRecorder
   ) {
-    let floor = sessions[place].floor
+    let (floor, last) = (sessions[place].floor, sessions[place].last)
     guard sequence > floor else { return }
-    var s = floor
-    while s < min(sequence, sessions[place].last) {
-      s &+= 1
-      let ring = ringPlace(place, s)
-      digest = digest &- replies[ring].digest
-      // Small buffers wait for the next reply; large ones would add up over all sessions.
-      replies[ring].bytes.removeAll(keepingCapacity: replies[ring].bytes.capacity <= 256)
-      replies[ring].digest = 0
+    let end = min(sequence, last)
+    let (begin, size) = (place &* limits.outstandingMax, limits.outstandingMax)
+    var i = ringPlace(place, floor &+ 1)
+    let removed = replies.withUnsafeMutableBufferPointer { replies in
+      var removed: UInt64 = 0
+      for _ in floor..<max(floor, end) {
+        removed = removed &+ replies[i].digest
+        replies[i].bytes.removeAll()
+        replies[i].digest = 0
+        i &+= 1
+        if i == begin &+ size { i = begin }
+      }
+      return removed
     }
-    sessions[place].floor = s
-    let last = sessions[place].last
-    contracts.ensure(.forgetPostFloorNeverRegresses, s >= floor && s <= last)
+    settled = settled &- removed
+    sessions[place].floor = max(floor, end)
+    contracts.ensure(.forgetPostFloorNeverRegresses, end >= floor && end <= last)
   }
 
-  /// Brings the table's digest up to date with this session's fields; once for each command, at its end.
-  private mutating func settle(_ place: Int) {
+  /// This session's fields change: the digest of the one before, which changes no more for now, is brought up to date.
+  @inline(__always)
+  private mutating func change(_ place: Int) {
+    guard unsettled != Int32(place) else { return }
+    settle()
+    unsettled = Int32(place)
+  }
+
+  private mutating func settle() {
+    guard unsettled >= 0 else { return }
+    let place = Int(unsettled)
     let new = Self.digest(of: sessions[place])
-    digest = digest &- sessions[place].digest &+ new
+    settled = settled &- sessions[place].digest &+ new
     sessions[place].digest = new
+    unsettled = -1
   }
 
   /// Makes this session the most recently used.
   private mutating func touch(_ place: Int, _ stamp: UInt64) {
+    change(place)
     sessions[place].lastUse = stamp
     guard newest != Int32(place) else { return }
     unlink(place)
@@ -270,12 +291,12 @@ public struct SessionTable: Sendable {
     linkNewest(place)
     byID.insert(session.id, place)
     byNonce.insert(session.nonce, place)
-    settle(place)
+    change(place)
     var sequence = session.floor
     for var reply in kept {
       sequence &+= 1
-      reply.digest = Self.digest(of: reply, session: session.id, sequence)
-      digest = digest &+ reply.digest
+      reply.digest = reply.contribution(session: session.id, sequence)
+      settled = settled &+ reply.digest
       replies[ringPlace(place, sequence)] = reply
     }
   }
@@ -292,14 +313,8 @@ extension SessionTable {
       session.id, mix(session.nonce, mix(session.last, mix(session.floor, session.lastUse))))
   }
 
-  private static func digest(of reply: Reply, session: UInt64, _ sequence: UInt64) -> UInt64 {
-    let checksum = CRC32C.checksum(reply.bytes)
-    let content =
-      UInt64(checksum) << 32 | UInt64(reply.bytes.count) << 1 | (reply.isDropped ? 1 : 0)
-    return mix(session, mix(sequence, mix(reply.slot, content)))
-  }
-
   /// A well-mixed word of two, not symmetric.
+  @inline(__always)
   static func mix(_ a: UInt64, _ b: UInt64) -> UInt64 {
     var z = a &* 0x9E37_79B9_7F4A_7C15 ^ (b << 23 | b >> 41)
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9 &+ b

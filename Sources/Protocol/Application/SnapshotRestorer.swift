@@ -152,7 +152,7 @@ public struct SnapshotRestorer<Machine: StateMachine> {
       guard block.count - at >= length else { throw .length }
       lowest = reply.slot
       reply.isDropped = dropped == 1
-      reply.bytes = Array(block[at..<at + length])
+      reply.bytes = KeptBytes(block.span.bytes.extracting(at..<at + length))
       at += length
       replies.append(reply)
     }

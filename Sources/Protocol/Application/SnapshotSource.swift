@@ -135,7 +135,7 @@ public struct SnapshotSource<Machine: StateMachine> {
       block.put(reply.slot)
       block.put(UInt32(reply.bytes.count))
       block.put(UInt32(reply.isDropped ? 1 : 0))
-      block.append(contentsOf: reply.bytes)
+      reply.bytes.withBytes { block.append(contentsOf: $0) }
     }
     end()
   }
