@@ -25,3 +25,10 @@ int rsl_accept(int listener, void *address, unsigned *length) {
 int rsl_fallocate(int file, int64_t offset, int64_t length) {
   return fallocate(file, 0, offset, length);
 }
+
+int rsl_populate(void *begin, size_t length) {
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+  return madvise(begin, length, MADV_POPULATE_WRITE);
+}

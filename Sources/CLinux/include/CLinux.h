@@ -15,6 +15,8 @@ void rsl_name_thread(const char *name);
 int rsl_accept(int listener, void *address, unsigned *length);
 /// Reserves the file's bytes without changing what is there.
 int rsl_fallocate(int file, int64_t offset, int64_t length);
+/// Asks for the memory behind a mapping that will be written, all at once; -1 and errno where the kernel cannot.
+int rsl_populate(void *begin, size_t length);
 /// For open(2): reads and writes pass by the page cache. Its value differs between processors.
 extern const int rsl_o_direct;
 

@@ -263,6 +263,7 @@ final class ReplicaHost {
     dirty.removeAll(keepingCapacity: true)
     recorder?.turnEnded(replica)
     if isReleaseDue { release() }
+    log.populateAhead(on: worker)
     counters.turns &+= 1
     now = .zero
   }

@@ -16,6 +16,9 @@ final class LogBuffer {
   private(set) var end: UInt64 = 0
   /// The memory itself, for the thread that writes the journal.
   let memory: Memory
+  private let mapping: Mapping
+  /// Up to here, in the first round, the kernel has been asked for the memory behind the mapping.
+  private var populated = 0
 
   /// Finds bytes by their position. Which positions are held, the loop knows: whoever else looks at one has been given it
   /// by the loop, which does not release it before it is given back.
@@ -26,6 +29,20 @@ final class LogBuffer {
     func bytes(_ ref: BytesRef) -> UnsafeRawBufferPointer {
       UnsafeRawBufferPointer(start: base + Int(ref.position & mask), count: Int(ref.length))
     }
+  }
+
+  /// Both mappings; they end with the last one who uses them.
+  private final class Mapping: @unchecked Sendable {
+    // Never changes; what lies there is the owner's affair.
+    let range: UnsafeMutableRawPointer
+    let length: Int
+
+    init(_ range: UnsafeMutableRawPointer, _ length: Int) {
+      self.range = range
+      self.length = length
+    }
+
+    deinit { munmap(range, length) }
   }
 
   init(capacity: Int) throws(SystemError) {
@@ -40,18 +57,31 @@ final class LogBuffer {
       range != MAP_FAILED
     else { throw SystemError("mmap", "log buffer of \(capacity) bytes") }
     memory = Memory(base: range, mask: UInt64(capacity - 1))
+    mapping = Mapping(range, 2 * capacity)
     for half in 0..<2 {
       let place = mmap(
         range + half * capacity, capacity, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0)
       guard place != MAP_FAILED else {
-        let error = SystemError("mmap", "log buffer of \(capacity) bytes")
-        munmap(range, 2 * capacity)
-        throw error
+        throw SystemError("mmap", "log buffer of \(capacity) bytes")
       }
     }
   }
 
-  deinit { munmap(memory.base, 2 * capacity) }
+  /// How far ahead of the end memory is asked for, in bytes, and how much at a time.
+  private static let piece = 8 << 20
+
+  /// Asks the kernel for the memory that comes next, in the first round: a piece at a time and on a thread that may block,
+  /// rather than a page at a time when bytes first come to it. Those faults took a sixth of the loop's time.
+  func populateAhead(on worker: WorkerThread) {
+    guard populated < capacity, end + UInt64(Self.piece) > populated else { return }
+    let (begin, mapping) = (populated, mapping)
+    let length = min(Self.piece, capacity - begin)
+    populated += length
+    worker.run {
+      // Kernels before 5.14 do not know the call: there, pages come as they are used.
+      _ = rsl_populate(mapping.range + begin, length)
+    }
+  }
 
   /// How many bytes are held.
   var count: Int { Int(end - begin) }
