@@ -2,19 +2,19 @@
 ///
 /// Instead of a `Dictionary`, whose seed and order differ between processes. Lookups never depend on the order of the
 /// insertions that led here, and nothing iterates it.
-struct WordIndex: Sendable {
+package struct WordIndex: Sendable {
   private var keys: [UInt64]
   /// The index of the key at the same place, or -1 where there is none.
   private var values: [Int32]
-  private(set) var count = 0
+  package private(set) var count = 0
   private var mask: Int { keys.count &- 1 }
 
-  init() {
+  package init() {
     keys = Array(repeating: 0, count: 16)
     values = Array(repeating: -1, count: 16)
   }
 
-  subscript(key: UInt64) -> Int? {
+  package subscript(key: UInt64) -> Int? {
     var place = home(of: key)
     while values[place] >= 0 {
       if keys[place] == key { return Int(values[place]) }
@@ -24,14 +24,14 @@ struct WordIndex: Sendable {
   }
 
   /// Adds a key that is not there yet.
-  mutating func insert(_ key: UInt64, _ value: Int) {
+  package mutating func insert(_ key: UInt64, _ value: Int) {
     if (count + 1) * 2 > keys.count { grow() }
     place(key, Int32(value))
     count += 1
   }
 
   /// Removes a key; the ones that were pushed behind it move up (Knuth, vol. 3, 6.4, algorithm R), so no tombstones.
-  mutating func remove(_ key: UInt64) {
+  package mutating func remove(_ key: UInt64) {
     var hole = home(of: key)
     while keys[hole] != key || values[hole] < 0 {
       if values[hole] < 0 { return }

@@ -8,13 +8,22 @@ public import Protocol
 /// Whatever else comes is answered by one byte 0xFF.
 public struct ByteStore: StateMachine, Sendable {
   fileprivate struct Entry: Sendable {
+    var key: UInt64
     var puts: UInt64 = 0
+    /// What it adds to the digest; nothing before the first put.
+    var digest: UInt64 = 0
     var value: [UInt8] = []
   }
 
+  /// Entries in the order in which their keys came.
+  fileprivate struct Shard: Sendable {
+    var index = WordIndex()
+    var entries: [Entry] = []
+  }
+
   /// Many small tables: the first change after a snapshot copies one of them, not all.
-  private var shards = [[UInt64: Entry]](repeating: [:], count: Self.shardCount)
-  private static let shardCount = 1_024
+  private var shards = [Shard](repeating: Shard(), count: Self.shardCount)
+  private static let shardCount = 256
   public private(set) var digest: UInt64 = 0
 
   public static let headLength = 16
@@ -38,39 +47,34 @@ public struct ByteStore: StateMachine, Sendable {
     }
     let key = Self.word(command, 8)
     let value = command.extracting(Self.headLength...)
-    let puts = Self.put(key, value, &shards[Self.shard(of: key)], &digest)
-    reply.append(puts)
-  }
-
-  private static func put(
-    _ key: UInt64, _ value: RawSpan, _ shard: inout [UInt64: Entry], _ digest: inout UInt64
-  ) -> UInt64 {
-    shard[key, default: Entry()].replace(by: value, key, &digest)
+    reply.append(shards[Self.shard(of: key)].put(key, value, &digest))
   }
 
   public func query(_ query: RawSpan, reply: inout ReplyWriter) {
     guard query.byteCount == 8 else { return reply.append(UInt8(0xFF)) }
     let key = Self.word(query, 0)
-    guard let entry = shards[Self.shard(of: key)][key] else { return }
+    let shard = shards[Self.shard(of: key)]
+    guard let place = shard.index[key] else { return }
+    let entry = shard.entries[place]
     reply.append(entry.puts)
     reply.append(contentsOf: entry.value)
   }
 
-  // MARK: Snapshots: shard after shard, the keys of each in order; key, puts, length, value.
+  // MARK: Snapshots: shard after shard, the keys of each in the order they came; key, puts, length, value.
 
   public func snapshotChunk(at cursor: UInt64, limit: Int, into bytes: inout [UInt8]) -> UInt64? {
     let end = bytes.count + limit
     var shard = Int(cursor >> 32)
     var skip = Int(cursor & 0xFFFF_FFFF)
     while shard < Self.shardCount {
-      let keys = shards[shard].keys.sorted()
-      while skip < keys.count {
-        let entry = shards[shard][keys[skip]]!
+      let entries = shards[shard].entries
+      while skip < entries.count {
+        let entry = entries[skip]
         // An entry longer than a piece cannot be: commands are bounded below it.
         guard bytes.count + 24 + entry.value.count <= end else {
           return UInt64(shard) << 32 | UInt64(skip)
         }
-        for word in [keys[skip], entry.puts, UInt64(entry.value.count)] {
+        for word in [entry.key, entry.puts, UInt64(entry.value.count)] {
           withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
         }
         bytes.append(contentsOf: entry.value)
@@ -93,11 +97,9 @@ public struct ByteStore: StateMachine, Sendable {
       offset += 24
       guard length <= UInt64(bytes.byteCount - offset) else { throw .length }
       let value = bytes.extracting(offset..<offset + Int(length))
-      guard puts > 0, shards[Self.shard(of: key)][key] == nil else { throw .field }
-      var entry = Entry()
-      entry.puts = puts - 1
-      _ = entry.replace(by: value, key, &digest, isNew: true)
-      shards[Self.shard(of: key)][key] = entry
+      let shard = Self.shard(of: key)
+      guard puts > 0, shards[shard].index[key] == nil else { throw .field }
+      _ = shards[shard].put(key, value, &digest, after: puts - 1)
       offset += Int(length)
     }
   }
@@ -105,7 +107,7 @@ public struct ByteStore: StateMachine, Sendable {
   public mutating func finishRestore() throws(SnapshotInvalid) {}
 
   private static func shard(of key: UInt64) -> Int {
-    Int((key &* 0x9E37_79B9_7F4A_7C15) >> 54)
+    Int((key &* 0x9E37_79B9_7F4A_7C15) >> 56)
   }
 
   private static func word(_ bytes: RawSpan, _ offset: Int) -> UInt64 {
@@ -113,21 +115,39 @@ public struct ByteStore: StateMachine, Sendable {
   }
 }
 
+extension ByteStore.Shard {
+  /// Puts a value in place of the one before, in the memory of that; returns the number of puts. A new key has been put
+  /// `after` times before.
+  fileprivate mutating func put(
+    _ key: UInt64, _ value: RawSpan, _ digest: inout UInt64, after puts: UInt64 = 0
+  ) -> UInt64 {
+    if let place = index[key] { return entries[place].replace(by: value, &digest) }
+    index.insert(key, entries.count)
+    entries.append(ByteStore.Entry(key: key, puts: puts))
+    return entries[entries.count - 1].replace(by: value, &digest)
+  }
+}
+
 extension ByteStore.Entry {
   /// Puts a value in place of the one before, in the memory of that; returns the number of puts.
   fileprivate mutating func replace(
-    by new: RawSpan, _ key: UInt64, _ digest: inout UInt64, isNew: Bool = false
+    by new: RawSpan, _ digest: inout UInt64
   ) -> UInt64 {
-    if puts > 0, !isNew { digest &-= contribution(key) }
     puts += 1
-    value.removeAll(keepingCapacity: true)
-    new.withUnsafeBytes { value.append(contentsOf: $0) }
-    digest &+= contribution(key)
+    if value.count == new.byteCount {
+      new.withUnsafeBytes { new in value.withUnsafeMutableBytes { $0.copyMemory(from: new) } }
+    } else {
+      value.removeAll(keepingCapacity: true)
+      new.withUnsafeBytes { value.append(contentsOf: $0) }
+    }
+    let contribution = contribution(CRC32C.checksum(new))
+    digest = digest &- self.digest &+ contribution
+    self.digest = contribution
     return puts
   }
 
-  private func contribution(_ key: UInt64) -> UInt64 {
-    var z = key &* 0x9E37_79B9_7F4A_7C15 ^ puts << 32 ^ UInt64(CRC32C.checksum(value))
+  private func contribution(_ checksum: UInt32) -> UInt64 {
+    var z = key &* 0x9E37_79B9_7F4A_7C15 ^ puts << 32 ^ UInt64(checksum)
     z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
     z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
     return z ^ (z >> 31)

@@ -5,7 +5,7 @@ import Protocol
 extension ReplicaHost {
   /// How much is read from one socket in a turn, in bytes: enough that a turn's fixed cost is shared by hundreds of
   /// commands, and so little that peers begin on the first of a burst while the last are still being read.
-  static let receiveMax = 32 << 10
+  static let receiveMax = 64 << 10
   private static let listenerFlag = UInt64(1) << 63
 
   /// Why a connection is given up on.
