@@ -217,7 +217,7 @@ extension ClientSession {
 
   mutating func updateDeadline(_ effects: inout ClientEffects) {
     var wake = min(retryAt, min(blockedUntil, requestsDue))
-    for read in reads where read.isActive { wake = min(wake, read.retryAt) }
+    if activeReads > 0 { wake = min(wake, nextReadRetry) }
     guard wake != deadlineSet else { return }
     deadlineSet = wake
     effects.effects.append(.setDeadline(wake))

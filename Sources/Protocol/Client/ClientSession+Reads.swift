@@ -33,6 +33,7 @@ extension ClientSession {
       return
     }
     readNumber &+= 1
+    activeReads += 1
     reads[i].isActive = true
     reads[i].tag = tag
     reads[i].number = readNumber
@@ -134,8 +135,15 @@ extension ClientSession {
     _ i: Int, _ result: ClientResult, _ effects: inout ClientEffects
   ) {
     reads[i].isActive = false
+    activeReads -= 1
     reads[i].retryAt = .never
     effects.effects.append(.complete(tag: reads[i].tag, result))
+  }
+
+  var nextReadRetry: Instant {
+    var next = Instant.never
+    for i in reads.indices where reads[i].isActive { next = min(next, reads[i].retryAt) }
+    return next
   }
 
   /// Sends again what was not answered in time, and what waited for its time.

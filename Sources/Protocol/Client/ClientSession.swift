@@ -73,6 +73,7 @@ public struct ClientSession: Sendable {
   var payloadMax: Int
   var deadlineSet = Instant.never
   var reads: [PendingRead]
+  var activeReads = 0
   var readNumber: UInt64 = 0
 
   /// The highest slot the client has seen the effect of; local reads are never older.
@@ -107,8 +108,7 @@ public struct ClientSession: Sendable {
     var count = 0
     for i in 0..<windowCount where !window[windowIndex(i)].isReported { count += 1 }
     for i in 0..<queueCount where !queue[queueIndex(i)].isReported { count += 1 }
-    for read in reads where read.isActive { count += 1 }
-    return count
+    return count + activeReads
   }
 
   /// Performs one event; what is to be done about it is appended to `effects`. `bytes` is what the event says it is, empty
@@ -166,8 +166,15 @@ public struct ClientSession: Sendable {
 
 // Submitting, sending.
 extension ClientSession {
-  func windowIndex(_ i: Int) -> Int { (windowFirst &+ i) % options.windowMax }
-  func queueIndex(_ i: Int) -> Int { (queueFirst &+ i) % options.queueMax }
+  // `i` is at most the ring's length: a comparison where the remainder would divide.
+  func windowIndex(_ i: Int) -> Int {
+    let place = windowFirst &+ i
+    return place < window.count ? place : place &- window.count
+  }
+  func queueIndex(_ i: Int) -> Int {
+    let place = queueFirst &+ i
+    return place < queue.count ? place : place &- queue.count
+  }
 
   private var isInFlight: Bool { windowCount > 0 || state == .registering }
 
@@ -247,16 +254,18 @@ extension ClientSession {
   private mutating func send(_ i: Int, _ effects: inout ClientEffects) {
     guard case .open(let session) = state else { return }
     let begin = effects.bytes.count
-    let (payload, isResolved) = (window[windowIndex(i)].payload, window[windowIndex(i)].isResolved)
+    let place = windowIndex(i)
+    let isResolved = window[place].isResolved
     contracts.require(.clientPreSendsOnlyUnanswered, !isResolved)
     let isAllowed = !isProbing || i == 0
     contracts.require(.clientPreProbesWithTheOldest, isAllowed)
-    window[windowIndex(i)].wasSent = true
+    window[place].wasSent = true
     ClientMessage.beginRequest(into: &effects.bytes)
-    Command.encode(
-      session: session, sequence: SequenceNumber(base &+ UInt64(i)),
-      acknowledgedUpTo: SequenceNumber(base &- 1), payload: payload.span.bytes,
-      into: &effects.bytes)
+    window[place].payload.withUnsafeBytes { payload in
+      Command.encode(
+        session: session, sequence: SequenceNumber(base &+ UInt64(i)),
+        acknowledgedUpTo: SequenceNumber(base &- 1), payload: payload.bytes, into: &effects.bytes)
+    }
     effects.effects.append(.send(to: options.replicas[target], begin..<effects.bytes.count))
   }
 
@@ -278,6 +287,7 @@ extension ClientSession {
     retryAt = .never
   }
 
+  @inline(__always)  // called, it costs a copy of the whole client
   var retryTime: TimeSpan {
     min(options.retryMax, options.retryMin * (1 << UInt64(min(failures, 20))))
   }
@@ -287,6 +297,7 @@ extension ClientSession {
   }
 
   /// Between half of `span` and all of it, so that clients that failed together do not come back together.
+  @inline(__always)
   mutating func jittered(_ span: TimeSpan) -> TimeSpan {
     TimeSpan(nanoseconds: span.nanoseconds - random.next(below: span.nanoseconds / 2 + 1))
   }
