@@ -29,17 +29,21 @@ enum RecoveredFiles {
       do throws(JournalDamage) {
         recovered = try JournalRecovery.recover(segments, identity: identity, snapshot: snapshot) {
           place in
-          let all = segments[Int(place.segment - segments[0].number)].bytes
+          // Not by its number: segments may be missing.
+          let all = segments.first { $0.number == place.segment }!.bytes
           let bytes = UnsafeRawBufferPointer(
             rebasing: all[Int(place.offset)..<Int(place.offset) + Int(place.length)])
           guard let position = log.append(bytes) else {
             isFull = true
-            return 0
+            return nil
           }
           return position
         }
       } catch {
         throw Failure.damage(error, directory: directory)
+      }
+      if recovered.durable.doubt != nil, let damage = recovered.damages.first {
+        throw Failure.damage(damage, directory: directory)
       }
       if isFull { throw Failure.logBufferTooSmall(capacity: log.capacity) }
       return recovered
