@@ -91,6 +91,7 @@ public struct DurableState: Equatable, Sendable {
       entries.removeAll { $0.slot <= info.slot }
     case .cured(let ballot):
       promise(ballot, in: epoch)
+      doubt = nil
       // What was read is what the replica had in hand when it wrote this.
       for i in entries.indices { entries[i].isStale = false }
     }
@@ -136,7 +137,7 @@ public struct DurableState: Equatable, Sendable {
   /// Records of slots up to this one were read and are not in `entries`.
   mutating func forgot(upTo slot: Slot) {
     var doubt = doubt ?? JournalDoubt(isPromiseLost: false, slotsUpTo: .zero)
-    if let bound = doubt.slotsUpTo { doubt.slotsUpTo = max(bound, slot) }
+    doubt.includeVotes(upTo: slot)
     self.doubt = doubt
   }
 

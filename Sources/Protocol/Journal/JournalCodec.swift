@@ -337,22 +337,8 @@ enum JournalCodec {
       durable: JournalMark(segment: segment - back, offset: durableOffset), epoch: epoch)
   }
 
-  /// The record whose head was decoded at `offset`: nil for padding. Its value's position is the payload's offset.
-  static func decodeRecord(
-    _ head: RecordHead, _ buffer: UnsafeRawBufferPointer, at offset: Int
-  ) throws(DecodeError) -> (JournalRecord?, end: Int) {
-    let (record, payload, end) = try decodeFields(head, buffer, at: offset)
-    // Padding has nothing worth a checksum, and the bytes that fill a record up are never looked at.
-    guard let record else { return (nil, end) }
-    let bytes = UnsafeRawBufferPointer(rebasing: buffer[payload])
-    guard CRC32C.checksum(bytes) == head.payloadChecksum else {
-      throw DecodeError(.checksum, at: payload.lowerBound)
-    }
-    return (record, end)
-  }
-
-  /// The same without a look at the payload, whose place it returns: what a head that is whole says of a value that may
-  /// not be.
+  /// The record whose head was decoded at `offset`, nil for padding, and where its payload lies, which nobody has looked at:
+  /// what a head that is whole says of a value that may not be. The value's position is the payload's offset.
   static func decodeFields(
     _ head: RecordHead, _ buffer: UnsafeRawBufferPointer, at offset: Int
   ) throws(DecodeError) -> (JournalRecord?, payload: Range<Int>, end: Int) {

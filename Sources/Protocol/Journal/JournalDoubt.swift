@@ -11,6 +11,11 @@ public struct JournalDoubt: Hashable, Sendable, CustomStringConvertible {
     self.slotsUpTo = slotsUpTo
   }
 
+  /// Votes up to this slot are not in hand either.
+  mutating func includeVotes(upTo slot: Slot) {
+    if let bound = slotsUpTo { slotsUpTo = max(bound, slot) }
+  }
+
   public var description: String {
     let votes = slotsUpTo.map { "votes up to slot \($0) may be lost" } ?? "any vote may be lost"
     return isPromiseLost ? votes + ", and a promise" : votes

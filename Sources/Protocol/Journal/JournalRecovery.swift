@@ -90,12 +90,14 @@ public struct JournalRecovery {
   /// `place` is asked once for every value in the result, in order of slots, and answers the position its bytes have, or
   /// will have, in the host's log buffer; nil: there is no room, the value is left out and the replica a suspect. The host
   /// must flush every segment it read before the replica acts on the result: bytes can be readable and not durable.
+  /// - Parameter damagedBytesMax: of a damaged journal, whose snapshot may be gone, no more bytes of values are placed.
   public static func recover(
     _ segments: [JournalSegment], identity: JournalIdentity, snapshot: SnapshotInfo,
+    damagedBytesMax: Int = .max,
     place: (PayloadLocation) -> UInt64? = { $0.segment << 32 | UInt64($0.offset) }
   ) throws(JournalDamage) -> RecoveredJournal {
     let recovery = try JournalRecovery(segments, identity)
-    return try recovery.run(snapshot, place)
+    return try recovery.run(snapshot, damagedBytesMax, place)
   }
 
   private init(
@@ -233,7 +235,7 @@ public struct JournalRecovery {
   // MARK: The fold
 
   private func run(
-    _ snapshot: SnapshotInfo, _ place: (PayloadLocation) -> UInt64?
+    _ snapshot: SnapshotInfo, _ damagedBytesMax: Int, _ place: (PayloadLocation) -> UInt64?
   ) throws(JournalDamage) -> RecoveredJournal {
     let live = liveSegments()
     var fold = JournalFold(segments, snapshot)
@@ -272,8 +274,12 @@ public struct JournalRecovery {
     var result = fold.finish()
     result.segments = result.segments.enumerated().filter { !isMissing[$0.offset] }.map(\.element)
     result.tail = tail(from: last, offset: Int(end.offset))
+    let bytesMax = result.damages.isEmpty ? Int.max : damagedBytesMax
+    var bytes = 0
     result.durable.relocate { packed in
-      place(
+      bytes += Int(packed.length)
+      guard bytes <= bytesMax else { return nil }
+      return place(
         PayloadLocation(
           segment: segments[Int(packed.position >> 32)].number,
           offset: UInt32(truncatingIfNeeded: packed.position), length: packed.length))

@@ -62,6 +62,11 @@ public enum StatusText {
       let header = ["PEER", "STATE", "LAG", "UNSENT", "ADDRESS"]
       lines += [""] + Columns(rows: [header] + peers).lines
     }
+    for case .success(let node) in answers.map(\.result) {
+      if let suspicion = node.suspicion {
+        lines += ["", "Replica \(node.id) does not vote: \(suspicion)"]
+      }
+    }
     return lines + failures
   }
 

@@ -274,6 +274,7 @@ extension ReplicaHost {
     }
     dialPeers()
     refusals.report(now: now, logger)
+    reportSuspicion()
     continueStopping()
   }
 }

@@ -50,6 +50,8 @@ public struct HostStatus: Hashable, Sendable {
   /// Messages that the replica put aside, by reason.
   public var screened: [UInt64]
   public var counters: HostCounters
+  /// Why it does not vote and what it waits for; nil for a sound replica.
+  public var suspicion: String?
 }
 
 extension ReplicaHost {
@@ -90,7 +92,7 @@ extension ReplicaHost {
           lagSlots: replica.leads ? replica.lag(of: $0.id) : nil)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
-      counters: counters)
+      counters: counters, suspicion: suspicion)
   }
 
   /// Hands leadership over, to whom is wanted or to any peer that is connected.

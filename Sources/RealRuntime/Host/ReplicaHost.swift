@@ -75,6 +75,9 @@ final class ReplicaHost {
   var refusals = RefusalLog()
   var stopping: Stopping?
   var failure: HostFailure?
+  /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
+  var damages: [JournalDamage]
+  var nextSuspicionReport = Instant.zero
 
   /// A socket that others connect to.
   struct Listener {
@@ -135,6 +138,7 @@ final class ReplicaHost {
     let recovered = try RecoveredFiles.recover(
       directory: configuration.dataDirectory, identity: identity, snapshot: snapshots.current,
       into: log)
+    damages = recovered.damages
     replica = try Replica(
       id: configuration.replica, configuration: membership,
       options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
@@ -152,6 +156,7 @@ final class ReplicaHost {
         "slots": "\(durable.entries.count)", "tail": "\(recovered.tail)",
         "flush": "\(journal.mode.rawValue)",
       ])
+    reportDamage()
   }
 
   private static func recorder(
