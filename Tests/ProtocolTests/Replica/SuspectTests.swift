@@ -95,7 +95,7 @@ import Testing
     cluster.restart(4, from: remains(cluster, 4, Self.doubt(true, nil)))
     cluster.run(2_000)
     #expect(cluster[4].suspicion != nil)
-    #expect(cluster[4].suspicionText?.contains("no answer from 5") == true)
+    #expect(cluster[4].suspicionText?.contains("no answer from r5") == true)
     cluster.restart(5)
     // It had promised itself more than the others know of.
     cluster.run(2_000)
@@ -133,7 +133,7 @@ import Testing
     cluster.restart(1)
     cluster.run(5_000)
     #expect(cluster[2].suspicion != nil && cluster[3].suspicion != nil)
-    #expect(cluster[2].suspicionText?.contains("suspects themselves: 3") == true)
+    #expect(cluster[2].suspicionText?.contains("suspects themselves: r3") == true)
     #expect(cluster.leader == nil)
   }
 

@@ -118,7 +118,7 @@ struct Generator {
       receiverIncarnation: Incarnation(u32()))
   }
 
-  static let recordKinds = 5
+  static let recordKinds = 6
 
   mutating func fact(kind: Int) -> (JournalFact, [UInt8]) {
     switch kind {
@@ -130,6 +130,7 @@ struct Generator {
       let (value, bytes) = value()
       return (.learned(slot(), value), bytes)
     case 3: return (.chosenUpTo(slot()), [])
+    case 4: return (.cured(ballot()), [])
     default: return (.snapshot(snapshot()), [])
     }
   }
