@@ -88,6 +88,15 @@ public protocol SimulatedSystem {
   /// A word that differs for different effects, for the trace digest.
   mutating func digestWord(ofEffect effect: Int, _ node: NodeIndex) -> UInt64
 
+  /// What of a process that is down may be damaged, because other bytes of its disk, which are not among it, prove that it
+  /// was durable.
+  func vouched(_ node: NodeIndex, _ world: borrowing World<Message>) -> [VouchedFile]
+  /// The process is down and its disk lost: begin it anew, by `World.replaceDisk`. Only asked for where something was vouched
+  /// for.
+  mutating func replaceDisk(_ node: NodeIndex, _ world: inout World<Message>)
+  /// The process runs and is over whatever damage its disk had. Until then it counts as disturbed.
+  func isSound(_ node: NodeIndex) -> Bool
+
   /// A majority, or another set of processes that must be able to make progress alone once healed.
   func chooseCore(_ world: inout World<Message>) -> NodeSet
   /// The core is healed; everything else stays as broken as it is.
@@ -117,11 +126,20 @@ extension SimulatedSystem {
   public func livenessExcuse(_ world: borrowing World<Message>) -> LivenessExcuse? { nil }
   public mutating func finish(_ world: inout World<Message>) {}
 
-  /// A random majority, at times with more members.
+  public func vouched(_ node: NodeIndex, _ world: borrowing World<Message>) -> [VouchedFile] { [] }
+  public mutating func replaceDisk(_ node: NodeIndex, _ world: inout World<Message>) {}
+  public func isSound(_ node: NodeIndex) -> Bool { true }
+
+  /// A random majority of those whose medium is sound, at times with more members; or everybody, since whoever is damaged may
+  /// need them all.
   public func chooseCore(_ world: inout World<Message>) -> NodeSet {
     let majority = world.nodeCount / 2 + 1
+    let sound = world.nodes.subtracting(world.damaged)
     let extra = Int(world.draw(.core, below: UInt64(world.nodeCount - majority + 1)))
-    return world.drawNodes(majority + extra, of: world.nodes, from: .core)
+    if !world.damaged.isEmpty, majority + extra > sound.count || world.draw(.core, below: 2) == 1 {
+      return world.nodes
+    }
+    return world.drawNodes(majority + extra, of: sound, from: .core)
   }
 
   public func describe(_ message: Message) -> String { String(describing: message) }

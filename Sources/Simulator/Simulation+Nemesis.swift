@@ -2,7 +2,7 @@ internal import Protocol
 
 /// The kinds of scheduled trouble. Each has its own rhythm in the plan.
 enum NemesisKind: UInt8, CaseIterable {
-  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze
+  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium
 
   func interval(_ plan: FaultPlan) -> UInt64 {
     switch self {
@@ -13,6 +13,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .slowLink: plan.slowLinkInterval
     case .clockStep: plan.clockStepInterval
     case .clockFreeze: plan.clockFreezeInterval
+    case .medium: plan.mediumInterval
     }
   }
 
@@ -21,6 +22,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .crash, .powerFailure, .pause: .process
     case .partition, .slowLink: .partition
     case .clockStep, .clockFreeze: .clock
+    case .medium: .medium
     }
   }
 }
@@ -49,14 +51,16 @@ extension Simulation {
     case .slowLink: nemesisSlowLink()
     case .clockStep: nemesisClockStep()
     case .clockFreeze: nemesisClockFreeze()
+    case .medium: nemesisMedium()
     }
   }
 
   // MARK: Budget
 
-  /// Processes that are down, paused, about to crash, or on the losing side of a partition.
+  /// Processes that are down, paused, about to crash, on the losing side of a partition, or not yet over the damage of their
+  /// medium.
   var disturbed: NodeSet {
-    var set = world.armed.union(world.drowsy)
+    var set = world.armed.union(world.drowsy).union(world.damaged)
     for n in 0..<world.nodeCount where world.states[n] != .up || world.storms[n] > 0 {
       set.insert(NodeIndex(n))
     }

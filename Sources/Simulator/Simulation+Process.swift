@@ -48,6 +48,7 @@ extension Simulation {
     system.crash(node, &world)
     world.activity = .idle
     world.phases[n] = system.phase(of: node)
+    damageAtCrash(node)
     let plan = world.plan
     let down =
       world.chance(.process, perMillion: plan.restartAtOnce)

@@ -89,7 +89,11 @@ public struct Simulation<System: SimulatedSystem> {
       }
     case .diskCompleted:
       // The device does its work whether or not the process is paused; only the news of it waits.
-      if event.flags == 0 && !world.completeFlush(event) { return }
+      if event.flags == 0 {
+        guard world.endsFlush(event) else { return }
+        if flushFails(event.node) { return }
+        world.completeFlush(event.node)
+      }
       guard world.isUp(event.node) else {
         var told = event
         told.flags = 1
@@ -190,6 +194,10 @@ public struct Simulation<System: SimulatedSystem> {
     world.activity = .idle
     let phase = system.phase(of: node)
     if phase != world.phases[node.index] { phaseChanged(node, to: phase) }
+    if !world.damaged.isEmpty && world.damaged.contains(node) && system.isSound(node) {
+      world.damaged.remove(node)
+      world.note("sound again", node)
+    }
     if crashBefore != .max && world.violation == nil {
       precondition(effect == crashBefore, "an armed crash lets exactly the drawn effects out")
       world.count(.crashBetweenEffects, node)

@@ -141,6 +141,15 @@ public struct DurableState: Equatable, Sendable {
     self.doubt = doubt
   }
 
+  /// A cure stands for all records before it, also for those that are sound today and may be damaged tomorrow: so a doubt
+  /// includes the votes in hand, for whose slots the cure waits as well.
+  mutating func includeVotesInHand() {
+    guard doubt != nil else { return }
+    for entry in entries where entry.ballot > .zero && !entry.isLearned {
+      doubt?.includeVotes(upTo: entry.slot)
+    }
+  }
+
   private mutating func note(_ entry: Entry) {
     guard entry.slot > snapshot.slot else { return }
     // Records come nearly in slot order, so the place is nearly always at the end.

@@ -115,6 +115,10 @@ struct JournalFold {
       (isPromiseLost, areSlotsOpen, slotsUpTo) = (false, false, .zero)
       result.damages.removeAll()
       result.durable.apply(record)
+      // A cure rests on a snapshot: that one is needed, whatever else is repaired.
+      let needed = missing
+      missing = .zero
+      missSnapshot(needed, result.segments[index].number, offset)
     }
   }
 

@@ -25,9 +25,11 @@ public enum CoverageRules {
     all.filter { !phases.contains($0) }
   }
   private static let processFaults: [FaultKind] = [
-    .flushSlow, .flushStalled, .writeLost, .writeTorn, .nodeCrashed, .crashBetweenEffects,
-    .crashDuringFlush, .restartStorm, .nodePaused,
+    .flushSlow, .flushStalled, .flushFailed, .writeLost, .writeTorn, .nodeCrashed,
+    .crashBetweenEffects, .crashDuringFlush, .restartStorm, .nodePaused,
   ]
+  private static let mediumFaults =
+    MediumFault.allCases.map { $0.kind } + [.flushLied, .checkpointDamaged]
   private static let partitions: [FaultKind] = [
     .partitionIsolated, .partitionSplit, .partitionOneWay, .partitionRing, .partitionBridge,
     .partitionChained, .powerFailed,
@@ -38,6 +40,9 @@ public enum CoverageRules {
     Cells(
       faults: processFaults, phases: ["client"],
       reason: "clients have no disk and are not crashed or paused"),
+    Cells(
+      faults: mediumFaults, phases: allBut("down"),
+      reason: "bytes are damaged while no process runs on them"),
     Cells(
       faults: [.clockStepped, .clockFrozen], phases: ["client"],
       reason: "only the clocks of processes are set or stopped"),
@@ -53,29 +58,19 @@ public enum CoverageRules {
       faults: [.restartStorm], phases: allBut("down"),
       reason: "a storm strikes at a restart, when the process is not up yet"),
     Cells(
-      faults: [.packetLost, .packetDuplicated, .packetReordered], phases: ["down"],
-      reason: "decided when a packet is sent, and a process that is down sends nothing"),
-    Cells(
       faults: partitions, phases: allBut("electing", "leading"),
       reason: "faults of the whole cluster count where the cluster is: with a leader or without"),
   ]
 
   /// Contracts that no campaign of this tenant evaluates.
-  public static let contracts: [Exception<Contract>] = [
-    .standingPostCoversEveryVote, .curePostSnapshotCoversTheDoubt, .curePostPromiseIsTheFloor,
-  ].map { Exception(subject: $0, reason: noSuspects) }
-
-  private static let noSuspects =
-    "disks do not rot here, so nobody is a suspect; SuspectTests and the real cluster's damage tests show it"
+  public static let contracts: [Exception<Contract>] = []
 
   /// Marks that no campaign of this tenant reaches.
   public static let marks: [Exception<Mark>] = [
     Exception(
       subject: .snapshotRefused,
-      reason: "checksums refuse damaged packets first, and disks do not rot here; the scenario "
-        + "catch-up-snapshot-damaged shows it"),
-    Exception(subject: .suspectKeptSilent, reason: noSuspects),
-    Exception(subject: .suspectCured, reason: noSuspects),
+      reason: "checksums refuse damaged packets first, and a host sends only a snapshot it has "
+        + "read whole; the scenario catch-up-snapshot-damaged shows it")
   ]
 
   /// Why a fault cannot happen in a phase; nil when it can.

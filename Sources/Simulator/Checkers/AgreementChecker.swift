@@ -9,6 +9,9 @@ struct AgreementChecker: Sendable {
     var ballot: Ballot
     var value: Value
     var voters: UInt64 = 0
+    /// Whose votes were durable once and are lost to damage: who was told of them may still count them, so they speak for a
+    /// value that is applied, and do not make one chosen that nobody knows of.
+    var lost: UInt64 = 0
     /// The slot's next candidate; -1 at the end.
     var next: Int32 = -1
   }
@@ -44,11 +47,36 @@ struct AgreementChecker: Sendable {
       return "slot \(slot) was proposed twice at ballot \(ballot) with different values"
     }
     candidates[place].voters |= 1 << UInt64(node.index)
+    candidates[place].lost &= ~(1 << UInt64(node.index))
     guard candidates[place].voters.nonzeroBitCount >= quorum else { return nil }
     if let chosen = slots[slot].chosen, !chosen.isSame(as: value) {
       return "slot \(slot) was chosen twice with different values, the second at ballot \(ballot)"
     }
     slots[slot].chosen = value
+    return nil
+  }
+
+  /// `node` may have lost any of its votes.
+  mutating func lost(_ node: NodeIndex) {
+    let bit = UInt64(1) << UInt64(node.index)
+    for i in candidates.indices where candidates[i].voters & bit != 0 {
+      candidates[i].voters &= ~bit
+      candidates[i].lost |= bit
+    }
+  }
+
+  /// The value of the slot that a quorum has voted for, if votes count that were lost since.
+  private func chosenWithLostVotes(_ slot: Slot, _ value: Value) -> Value? {
+    var place = Int(slots[slot].first)
+    while place >= 0 {
+      let candidate = candidates[place]
+      if candidate.lost != 0, candidate.value.isSame(as: value),
+        (candidate.voters | candidate.lost).nonzeroBitCount >= quorum
+      {
+        return value
+      }
+      place = Int(candidate.next)
+    }
     return nil
   }
 
@@ -70,7 +98,7 @@ struct AgreementChecker: Sendable {
   /// `node` applies `value` as the content of `slot`.
   mutating func applied(_ node: NodeIndex, _ slot: Slot, _ value: Value) -> String? {
     let entry = slots[slot]
-    guard let chosen = entry.chosen else {
+    guard let chosen = entry.chosen ?? chosenWithLostVotes(slot, value) else {
       return "\(node) applied slot \(slot) before a quorum's votes for it were durable"
     }
     if !chosen.isSame(as: value) {
@@ -79,7 +107,10 @@ struct AgreementChecker: Sendable {
     if let applied = entry.applied, !applied.isSame(as: value) {
       return "\(node) applied another value in slot \(slot) than a replica before it"
     }
-    if entry.applied == nil { slots[slot].applied = value }
+    if entry.applied == nil {
+      slots[slot].chosen = chosen
+      slots[slot].applied = value
+    }
     return nil
   }
 

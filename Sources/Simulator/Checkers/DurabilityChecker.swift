@@ -2,28 +2,39 @@ internal import Protocol
 
 /// Nothing that was promised to anybody is lost: promises and votes across crashes, and acknowledged commands for ever.
 struct DurabilityChecker: Sendable {
-  private struct Node: Sendable {
+  struct Node: Sendable {
     var promised = Ballot.zero
     /// The ballot of the last durable vote in each slot.
     var votes = SlotTable(empty: Ballot.zero)
     /// The highest ballot of any durable vote in each slot, whatever became of it.
     var highestVotes = SlotTable(empty: Ballot.zero)
     var snapshot = Slot.zero
+    /// It was damaged and is not cured: it may not promise, vote or confirm anything.
+    var isSuspect = false
+    /// The highest ballot that it asked for in its present life.
+    var stoodAt = Ballot.zero
+    /// What it promised durably to each replica.
+    var promisedTo: [Ballot]
   }
 
-  private var nodes: [Node]
+  var nodes: [Node]
   /// The highest slot that a client has an acknowledgement from.
   private(set) var acknowledgedUpTo = Slot.zero
 
-  init(replicas: Int) { nodes = Array(repeating: Node(), count: replicas) }
+  init(replicas: Int) {
+    let none = Array(repeating: Ballot.zero, count: replicas)
+    nodes = Array(repeating: Node(promisedTo: none), count: replicas)
+  }
 
   /// A record of `node` has become durable.
-  mutating func durable(_ node: NodeIndex, _ fact: JournalFact) {
+  mutating func durable(_ node: NodeIndex, _ fact: JournalFact) -> String? {
     switch fact {
-    case .promised(let ballot), .cured(let ballot):
-      nodes[node.index].promised = max(nodes[node.index].promised, ballot)
+    case .promised(let ballot):
+      promised(node, ballot)
+    case .cured(let ballot):
+      return cured(node, ballot)
     case .accepted(let slot, let ballot, _):
-      nodes[node.index].promised = max(nodes[node.index].promised, ballot)
+      promised(node, ballot)
       nodes[node.index].votes[slot] = ballot
       noteVote(node, slot, ballot)
     case .learned(let slot, _):
@@ -34,6 +45,13 @@ struct DurabilityChecker: Sendable {
     case .chosenUpTo:
       break
     }
+    return nil
+  }
+
+  private mutating func promised(_ node: NodeIndex, _ ballot: Ballot) {
+    guard ballot > nodes[node.index].promised else { return }
+    nodes[node.index].promised = ballot
+    nodes[node.index].promisedTo[PaxosNames.node(ballot.proposer).index] = ballot
   }
 
   /// `node` has recovered this from its disk.
@@ -58,6 +76,7 @@ struct DurabilityChecker: Sendable {
       slot = slot.next
     }
     nodes[node.index].promised = state.promised
+    nodes[node.index].stoodAt = .zero
     for entry in state.entries {
       nodes[node.index].votes[entry.slot] = entry.isLearned ? .zero : entry.ballot
       if entry.ballot != .zero { noteVote(node, entry.slot, entry.ballot) }
@@ -65,7 +84,7 @@ struct DurabilityChecker: Sendable {
     return nil
   }
 
-  private mutating func noteVote(_ node: NodeIndex, _ slot: Slot, _ ballot: Ballot) {
+  mutating func noteVote(_ node: NodeIndex, _ slot: Slot, _ ballot: Ballot) {
     let before = nodes[node.index].highestVotes[slot]
     nodes[node.index].highestVotes[slot] = max(before, ballot)
   }

@@ -15,8 +15,19 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
   case linkSlowed
   case flushSlow
   case flushStalled
+  case flushFailed
+  case flushLied
   case writeLost
   case writeTorn
+  case bitsFlipped
+  case sectorGarbled
+  case sectorUnreadable
+  case sectorMisdirected
+  case sectorStale
+  case fileCut
+  case fileLost
+  case diskWiped
+  case checkpointDamaged
   case nodeCrashed
   case crashBetweenEffects
   case crashDuringFlush
@@ -45,8 +56,19 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
     case .linkSlowed: "link.slowed"
     case .flushSlow: "flush.slow"
     case .flushStalled: "flush.stalled"
+    case .flushFailed: "flush.failed"
+    case .flushLied: "flush.lied"
     case .writeLost: "write.lost"
     case .writeTorn: "write.torn"
+    case .bitsFlipped: "medium.bitsFlipped"
+    case .sectorGarbled: "medium.sectorGarbled"
+    case .sectorUnreadable: "medium.sectorUnreadable"
+    case .sectorMisdirected: "medium.sectorMisdirected"
+    case .sectorStale: "medium.sectorStale"
+    case .fileCut: "medium.fileCut"
+    case .fileLost: "medium.fileLost"
+    case .diskWiped: "medium.diskWiped"
+    case .checkpointDamaged: "medium.checkpointDamaged"
     case .nodeCrashed: "node.crashed"
     case .crashBetweenEffects: "node.crashedBetweenEffects"
     case .crashDuringFlush: "node.crashedDuringFlush"

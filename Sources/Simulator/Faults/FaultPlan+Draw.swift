@@ -20,6 +20,7 @@ extension FaultPlan {
     plan.drawClocks(&streams)
     plan.drawRareMoments(&streams)
     plan.drawEnd(&streams, unlimited: profile == .unlimited)
+    plan.drawMedia(&streams)
     return plan
   }
 
@@ -121,5 +122,17 @@ extension FaultPlan {
     if exists(&streams) && !unlimited { endOnPhaseChange = magnitude(&streams, 1_000...100_000) }
     if exists(&streams) { lastPartition = 500_000 }
     if exists(&streams) { outsiderLost = 500_000 }
+  }
+
+  /// Last, so that what was drawn before it stays what it was.
+  private mutating func drawMedia(_ streams: inout RandomStreams) {
+    if exists(&streams) { flushFailure = magnitude(&streams, 100...20_000) }
+    if exists(&streams) { flushLie = magnitude(&streams, 1_000...300_000) }
+    // At least one kind, each of them in about half of the runs that have any.
+    let kinds = UInt64(MediumFault.allCases.count)
+    mediumFaults = streams.draw(.swarm, below: 1 << kinds) | 1 << streams.draw(.swarm, below: kinds)
+    if exists(&streams) { mediumInterval = magnitude(&streams, 200_000...4_000_000) }
+    if exists(&streams) { mediumAtCrash = magnitude(&streams, 20_000...500_000) }
+    mediumAgain = [300_000, 0, 700_000][Int(streams.draw(.swarm, below: 3))]
   }
 }

@@ -78,6 +78,20 @@ public struct FaultPlan: Equatable, Sendable {
   /// 0: a torn write keeps a prefix of its pieces; 1: any subset.
   public var tornAnySubset: UInt64 = 0
 
+  /// Of the flushes: how many fail, upon which the process stops at once.
+  public var flushFailure: UInt64 = 0
+  /// Of the flushes: how many complete while what they cover may still be lost in a crash.
+  public var flushLie: UInt64 = 0
+
+  // Media. Bytes that were durable are damaged while nobody runs on them.
+  /// Bits by `MediumFault.rawValue`: the kinds that exist in this run.
+  public var mediumFaults: UInt64 = 0
+  public var mediumInterval: UInt64 = 0
+  /// Of the crashes: how many find the medium damaged.
+  public var mediumAtCrash: UInt64 = 0
+  /// Of these: how many are followed by another one at the same time, and so on.
+  public var mediumAgain: UInt64 = 0
+
   // Clocks.
   public var clockOffset: UInt64 = 0
   /// Largest rate error, parts per million either way.
@@ -101,6 +115,13 @@ public struct FaultPlan: Equatable, Sendable {
 
   /// No fault, small delays.
   public init() {}
+
+  /// Sectors may go back to what they held before.
+  var mayGoStale: Bool {
+    has(.sectorStale) && (mediumInterval > 0 || mediumAtCrash > 0)
+  }
+
+  func has(_ fault: MediumFault) -> Bool { (mediumFaults >> UInt64(fault.rawValue)) & 1 == 1 }
 
   /// Every field with its stable name, in order.
   static var fields: [(name: String, path: WritableKeyPath<FaultPlan, UInt64>)] {
@@ -126,6 +147,9 @@ public struct FaultPlan: Equatable, Sendable {
       ("flushStall", \.flushStall), ("flushStallDelay", \.flushStallDelay),
       ("crashWrites", \.crashWrites), ("tornWrite", \.tornWrite),
       ("tornGranularity", \.tornGranularity), ("tornAnySubset", \.tornAnySubset),
+      ("flushFailure", \.flushFailure), ("flushLie", \.flushLie),
+      ("mediumFaults", \.mediumFaults), ("mediumInterval", \.mediumInterval),
+      ("mediumAtCrash", \.mediumAtCrash), ("mediumAgain", \.mediumAgain),
       ("clockOffset", \.clockOffset), ("clockDrift", \.clockDrift),
       ("clockStepInterval", \.clockStepInterval), ("clockStepMaximum", \.clockStepMaximum),
       ("clockFreezeInterval", \.clockFreezeInterval), ("clockFreezeMaximum", \.clockFreezeMaximum),

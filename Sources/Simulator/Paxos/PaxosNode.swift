@@ -15,7 +15,8 @@ struct PaxosNode: Sendable {
 
   /// What a flush of the disk stands for.
   enum DiskWork: Sendable {
-    case journal(JournalFlush)
+    /// With the highest mark that any record in it was stamped with.
+    case journal(JournalFlush, stamp: JournalMark)
     case snapshotTaken(SnapshotInfo)
     case snapshotStored(SnapshotInfo, isValid: Bool)
   }
@@ -38,11 +39,20 @@ struct PaxosNode: Sendable {
   /// Records on their way, in order of their positions; for the checkers.
   var undurable: [JournalRecord] = []
   var durablePosition: UInt64 = 0
+  /// The mark that the last record or header written was stamped with; they only rise.
+  private(set) var stamp = JournalMark.zero
+  /// Records and headers that say which snapshot was durable: where they end, and which.
+  private var snapshotNotes: [(end: JournalMark, slot: Slot)] = []
+  /// What of the disk may be damaged; outlives a crash.
+  private(set) var vouched = Vouched()
   var flushes: [(ticket: UInt64, work: DiskWork)] = []
   /// When the last flush of the journal was issued, by the node's own clock.
   var journalFlushIssued = Instant.zero
   /// When the replica last began to lead, by the node's own clock.
   var ledSince = Instant.zero
+
+  /// Votes that a suspect has found in its journal: they count again when it is cured.
+  var suspectVotes: [DurableState.Entry] = []
 
   // Snapshots.
   var snapshot = SnapshotInfo.none
@@ -55,25 +65,75 @@ struct PaxosNode: Sendable {
   }
 
   /// The process is gone; only its disk remains.
-  mutating func crash() { self = PaxosNode(replica, application.sessions.limits) }
+  mutating func crash() {
+    let vouched = vouched
+    self = PaxosNode(replica, application.sessions.limits)
+    self.vouched = vouched
+  }
 
   /// Begins a segment; what is staged must have been handed to the disk before.
   mutating func beginSegment(under configuration: ConfigurationSpan) {
     segmentFile = PaxosFiles.journal(writer!.beginSegment(under: configuration, into: &staged))
+    stamp = writer!.durable
+    if snapshot.slot > .zero { snapshotNotes.append((writer!.end.mark, snapshot.slot)) }
   }
 
   mutating func stage(_ record: JournalRecord, _ payload: RawSpan) {
     writer!.append(record, payload: payload, into: &staged)
     undurable.append(record)
+    stamp = writer!.durable
+    if case .snapshot(let info) = record.fact {
+      snapshotNotes.append((writer!.end.mark, info.slot))
+    }
   }
 
   /// Fills the last block, so that the next flush does not touch what this one makes durable.
   mutating func stagePadding() {
+    let before = staged.count
     writer!.padToBlock(into: &staged)
+    if staged.count > before { stamp = writer!.durable }
   }
+
+  /// Something that was stamped with this mark is durable.
+  mutating func proved(_ mark: JournalMark) {
+    vouched.journal = max(vouched.journal, mark)
+    while let note = snapshotNotes.first, note.end <= mark {
+      vouched.snapshot = max(vouched.snapshot, note.slot)
+      snapshotNotes.removeFirst()
+    }
+  }
+
+  mutating func diskReplaced() { vouched = Vouched() }
 
   var isJournalFlushing: Bool {
     flushes.contains { if case .journal = $0.work { true } else { false } }
+  }
+}
+
+/// What durable and undamaged bytes of a disk prove to have been durable, as its host knows it and whatever recovery makes of
+/// it: every record and header says up to where the journal was durable when it was written.
+struct Vouched: Sendable {
+  var journal = JournalMark.zero
+  /// The newest snapshot whose record or header is proven.
+  var snapshot = Slot.zero
+
+  /// The files of a disk that may be damaged.
+  func files(_ disk: SimulatedDisk) -> [VouchedFile] {
+    var files: [VouchedFile] = []
+    for name in disk.names {
+      let size = disk.size(of: name) ?? 0
+      if let number = PaxosFiles.number(name, prefix: "journal-") {
+        if number < journal.segment {
+          files.append(VouchedFile(name: name, count: size, isWhole: true))
+        } else if number == journal.segment {
+          files.append(
+            VouchedFile(name: name, count: min(size, Int(journal.offset)), isWhole: false))
+        }
+      } else if let slot = PaxosFiles.number(name, prefix: "snapshot-"), slot <= snapshot.rawValue {
+        files.append(VouchedFile(name: name, count: size, isWhole: true, isCheckpoint: true))
+      }
+    }
+    return files
   }
 }
 

@@ -42,7 +42,7 @@ extension PaxosSystem {
     writeStaged(node, &world)
     let flush = nodes[n].writer!.flush()
     nodes[n].journalFlushIssued = world.localTime(node)
-    nodes[n].flushes.append((world.flush(node), .journal(flush)))
+    nodes[n].flushes.append((world.flush(node), .journal(flush, stamp: nodes[n].stamp)))
   }
 
   mutating func diskCompleted(
@@ -52,7 +52,8 @@ extension PaxosSystem {
     effects.removeAll()
     guard let place = nodes[n].flushes.firstIndex(where: { $0.ticket == ticket }) else { return 0 }
     switch nodes[n].flushes.remove(at: place).work {
-    case .journal(let flush):
+    case .journal(let flush, let stamp):
+      nodes[n].proved(stamp)
       let position = nodes[n].writer!.flushed(flush)
       let count = Int(position.rawValue - nodes[n].durablePosition)
       for record in nodes[n].undurable.prefix(count) { becameDurable(record, node, &world) }
@@ -73,9 +74,16 @@ extension PaxosSystem {
   private mutating func becameDurable(
     _ record: JournalRecord, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
-    checkers.durability.durable(node, record.fact)
-    guard case .accepted(let slot, let ballot, let value) = record.fact else { return }
-    world.check("agreement", checkers.agreement.voted(node, slot, ballot, value), [node])
+    world.check("suspicion", checkers.durability.durable(node, record.fact), [node])
+    switch record.fact {
+    case .accepted(let slot, let ballot, let value):
+      world.check("agreement", checkers.agreement.voted(node, slot, ballot, value), [node])
+    case .cured:
+      let votes = nodes[node.index].suspectVotes
+      nodes[node.index].suspectVotes = []
+      checkVotes(votes, node, &world)
+    case .promised, .learned, .chosenUpTo, .snapshot: break
+    }
   }
 
   // MARK: Recovery
@@ -84,56 +92,109 @@ extension PaxosSystem {
   mutating func recover(
     _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) -> DurableState? {
-    let n = node.index
     recoverSnapshot(node, &world)
+    do throws(JournalDamage) {
+      return try recoverJournal(node, &world)
+    } catch {
+      guard world.damaged.contains(node), error.mayComeOfDamage else {
+        let names = world.disk(node).names
+        world.check(
+          "recovery.journal", "\(node) cannot read its journal: \(error); files \(names)", [node])
+        return nil
+      }
+      world.note("refused its journal: \(error); the operator begins it anew", node)
+    }
+    nodes[node.index].crash()
+    replaceDisk(node, &world)
+    return try? recoverJournal(node, &world)
+  }
+
+  private mutating func recoverJournal(
+    _ node: NodeIndex, _ world: inout World<PaxosMessage>
+  ) throws(JournalDamage) -> DurableState {
+    let n = node.index
     // After a crash of the simulated machine everything readable is durable; a host that only lost its process would
     // have to flush what it reads here.
-    var files: [(number: UInt64, name: String)] = []
+    var segments: [(number: UInt64, bytes: [UInt8])] = []
     for name in world.disk(node).names {
-      if let number = PaxosFiles.number(name, prefix: "journal-") { files.append((number, name)) }
-    }
-    files.sort { $0.number < $1.number }
-    let segments = files.map {
-      (number: $0.number, bytes: world.read(node, file: $0.name) ?? [])
-    }
-    do throws(JournalDamage) {
-      let first = files.first?.number ?? 0
-      var arena = arena
-      self.arena = ByteArena()
-      defer { self.arena = arena }
-      let recovered = try JournalRecovery.recover(
-        segments, identity: identity(of: node), snapshot: nodes[n].snapshot
-      ) { location in
-        let bytes = segments[Int(location.segment - first)].bytes
-        let range = Int(location.offset)..<Int(location.offset) + Int(location.length)
-        return arena.append(bytes[range]).position
+      guard let number = PaxosFiles.number(name, prefix: "journal-") else { continue }
+      for range in world.unreadable(node, file: name) {
+        world.note("\(name): cannot read bytes \(range)", node)
       }
-      nodes[n].writer = JournalWriter(
-        identity: identity(of: node), after: recovered, segmentLengthMax: workload.segmentLength)
-      checkRecovered(recovered.durable, node, &world)
-      // No disk rots here.
-      if let damage = recovered.damages.first {
-        world.check("recovery.journal", "\(node) found its journal damaged: \(damage)", [node])
-      }
-      return recovered.durable
-    } catch {
-      let numbers = files.map { $0.number }
-      world.check(
-        "recovery.journal",
-        "\(node) cannot read its journal: \(error); segments \(numbers)", [node])
-      return nil
+      segments.append((number, world.read(node, file: name) ?? []))
     }
+    segments.sort { $0.number < $1.number }
+    var arena = arena
+    self.arena = ByteArena()
+    defer { self.arena = arena }
+    let recovered = try JournalRecovery.recover(
+      segments, identity: identity(of: node), snapshot: nodes[n].snapshot
+    ) { location in
+      guard let segment = segments.first(where: { $0.number == location.segment }) else {
+        return nil
+      }
+      let range = Int(location.offset)..<Int(location.offset) + Int(location.length)
+      return arena.append(segment.bytes[range]).position
+    }
+    nodes[n].writer = JournalWriter(
+      identity: identity(of: node), after: recovered, segmentLengthMax: workload.segmentLength)
+    checkRecovered(recovered, node, &world)
+    return recovered.durable
   }
 
   private mutating func checkRecovered(
-    _ state: DurableState, _ node: NodeIndex, _ world: inout World<PaxosMessage>
+    _ recovered: RecoveredJournal, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
-    world.check("durability", checkers.durability.recovered(node, state), [node])
-    // Votes that reached the disk without anybody being told count from now on.
-    for entry in state.entries where entry.ballot > .zero {
+    let state = recovered.durable
+    for damage in recovered.damages {
+      world.note("damaged: \(damage)", node)
+      guard !world.scarred.contains(node) else { continue }
+      return world.check(
+        "recovery.journal", "\(node) found damage where there is none: \(damage)", [node])
+    }
+    guard world.damaged.contains(node) else {
+      if let doubt = state.doubt {
+        world.check("suspicion", "\(node) is a suspect of sound disk: \(doubt)", [node])
+      }
+      world.check("durability", checkers.durability.recovered(node, state), [node])
+      return checkVotes(state.entries, node, &world)
+    }
+    if let doubt = state.doubt { world.note("suspect: \(doubt)", node) }
+    world.check("suspicion", checkers.durability.recoveredDamaged(node, state), [node])
+    guard state.doubt != nil else { return checkVotes(state.entries, node, &world) }
+    checkers.agreement.lost(node)
+    nodes[node.index].suspectVotes = state.entries
+  }
+
+  /// Votes that reached the disk without anybody being told count from now on.
+  private mutating func checkVotes(
+    _ entries: [DurableState.Entry], _ node: NodeIndex, _ world: inout World<PaxosMessage>
+  ) {
+    for entry in entries where entry.ballot > .zero {
       world.check(
         "agreement", checkers.agreement.voted(node, entry.slot, entry.ballot, entry.value), [node])
     }
+  }
+
+  // MARK: Damage
+
+  public func vouched(
+    _ node: NodeIndex, _ world: borrowing World<PaxosMessage>
+  ) -> [VouchedFile] {
+    nodes[node.index].vouched.files(world.disk(node))
+  }
+
+  /// An empty disk with the journal of a replica that may have promised and voted for anything.
+  public mutating func replaceDisk(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+    var writer = JournalWriter(identity: identity(of: node), after: .lost)
+    var bytes: [UInt8] = []
+    let number = writer.beginSegment(under: configuration.span, into: &bytes)
+    world.replaceDisk(node, file: PaxosFiles.journal(number), bytes)
+    nodes[node.index].diskReplaced()
+  }
+
+  public func isSound(_ node: NodeIndex) -> Bool {
+    nodes[node.index].isRunning && nodes[node.index].replica.suspicion == nil
   }
 
   private mutating func recoverSnapshot(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
@@ -235,6 +296,19 @@ extension PaxosSystem {
       if let number = PaxosFiles.number(name, prefix: "snapshot-"), number < slot.rawValue {
         world.delete(node, file: name)
       }
+    }
+  }
+}
+
+extension JournalDamage {
+  /// Recovery may refuse a damaged journal for this: a sector in the place of another one may hold a header of another
+  /// segment, or records that are whole and do not follow. Whatever else it refuses says that the journal was written wrongly.
+  fileprivate var mayComeOfDamage: Bool {
+    switch what {
+    case .segmentMissing, .header, .misplaced, .outOfChain: true
+    case .record, .value, .foreign, .unknownEpoch, .configurationOutOfOrder,
+      .unsupportedVersion, .slotsMissing, .snapshotMissing, .notCured:
+      false
     }
   }
 }

@@ -59,15 +59,18 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   public static var phaseNames: [String] {
     [
-      "following", "electing", "recovering", "leading", "catching up", "installing", "down",
-      "client",
+      "following", "electing", "recovering", "leading", "catching up", "installing", "suspect",
+      "down", "client",
     ]
   }
 
-  /// The activities of a replica in their order, and two more. A process whose first flush is under way still counts as down.
+  /// The activities of a replica in their order, and three more: a suspect's, whatever it does. A process whose first flush is
+  /// under way still counts as down.
   public mutating func phase(of node: NodeIndex) -> Int {
-    guard node.index < nodes.count else { return 7 }
-    return nodes[node.index].isRunning ? nodes[node.index].replica.activity.rawValue : 6
+    guard node.index < nodes.count else { return 8 }
+    guard nodes[node.index].isRunning else { return 7 }
+    return nodes[node.index].replica.suspicion == nil
+      ? nodes[node.index].replica.activity.rawValue : 6
   }
 
   public func clusterPhase(_ world: borrowing World<PaxosMessage>) -> Int {
@@ -79,11 +82,15 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   public mutating func start(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Int {
     guard node.index < nodes.count else { return startClient(node, &world) }
     guard let recovered = recover(node, &world) else { return 0 }
-    do {
+    do throws(Replica.Invalid) {
       nodes[node.index].replica = try Replica(
         id: PaxosNames.replica(node), configuration: configuration, options: replicaOptions,
         durable: recovered, seed: world.draw(.tenant, below: .max))
     } catch {
+      if case .nobodyToLearnFrom(let doubt) = error {
+        world.note("does not start: \(doubt), and there is nobody else", node)
+        return 0
+      }
       world.check("recovery.replica", "\(node) cannot start: \(error)", [node])
       return 0
     }
@@ -195,6 +202,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     for node in core where node.index < nodes.count {
       guard nodes[node.index].isRunning else { return false }
       if nodes[node.index].replica.window.appliedUpTo < target { return false }
+      // Whoever was damaged has to get over it.
+      if nodes[node.index].replica.suspicion != nil { return false }
     }
     return true
   }

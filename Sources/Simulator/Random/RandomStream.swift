@@ -15,6 +15,8 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
   case partition
   /// Flush latency, and what survives of unflushed writes at a crash.
   case disk
+  /// What becomes of durable bytes: when, where, how.
+  case medium
   /// Offsets, rates, steps and freezes of clocks.
   case clock
   /// Crashes, pauses, restarts.
@@ -36,6 +38,7 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
     case .corruption: "corruption"
     case .partition: "partition"
     case .disk: "disk"
+    case .medium: "medium"
     case .clock: "clock"
     case .process: "process"
     case .workload: "workload"

@@ -2,19 +2,23 @@
 ///
 /// Reads see every write at once. A write or a change of a name is *pending* until a flush
 /// completes that was issued after it; a crash decides for each pending change on its own whether
-/// it survived (see `crash`). What a completed flush covered is never lost. Changes of names
-/// (create, delete, rename) reach the medium in order, each whole, as in a journalling file system:
+/// it survived (see `crash`). Changes of names (create, delete,
+/// rename) reach the medium in order, each whole, as in a journalling file system:
 /// a rename is atomic, and may survive while data written just before it does not.
+///
+/// What a completed flush covered is only ever lost to faults of the medium (`SimulatedDisk+Damage.swift`).
 public struct SimulatedDisk: Sendable {
-  private struct Inode {
+  struct Inode {
     /// What reads see.
     var visible: [UInt8] = []
     /// What is on the medium.
     var durable: [UInt8] = []
+    /// Sectors that cannot be read, until they are written again; zeroes are read in their place.
+    var unreadable: [Range<Int>] = []
     var isUsed = true
   }
 
-  private struct Entry: Equatable {
+  struct Entry: Equatable {
     var name: String
     var inode: Int
   }
@@ -28,19 +32,24 @@ public struct SimulatedDisk: Sendable {
     case rename(from: String, to: String)
   }
 
-  private var inodes: [Inode] = []
+  var inodes: [Inode] = []
   /// How many of them are in use.
   private var used = 0
-  private var visibleNames: [Entry] = []
-  private var durableNames: [Entry] = []
+  var visibleNames: [Entry] = []
+  var durableNames: [Entry] = []
   private var pending: [Change] = []
   /// The bytes of pending writes; emptied whenever nothing is pending.
   private var arena: [UInt8] = []
   /// How many changes were made, and how many of them are durable, since the node started.
   private var changes: UInt64 = 0
   private var durableChanges: UInt64 = 0
+  /// What a flush may have lied about, and what overwritten sectors held before.
+  var past: Past
 
-  public init() {}
+  public init() { past = Past(keepsReplaced: false) }
+
+  /// - Parameter keepsReplaced: remember what the last overwrites replaced, for `MediumFault.sectorStale`.
+  init(keepsReplaced: Bool) { past = Past(keepsReplaced: keepsReplaced) }
 
   // MARK: Reading
 
@@ -120,11 +129,17 @@ public struct SimulatedDisk: Sendable {
   /// Whether anything would be at risk in a crash.
   public var hasUnflushed: Bool { durableChanges < changes }
 
-  /// A flush that covers all changes up to `mark` has completed.
-  mutating func complete(upTo mark: UInt64) {
+  /// A flush that covers all changes up to `mark` has completed. One that lies has done so too early: until some flushes
+  /// later, a crash may lose what it wrote (`loseLies`).
+  mutating func complete(upTo mark: UInt64, lies: Bool = false) {
     guard mark > durableChanges else { return }
     let count = Int(mark - durableChanges)
-    for change in pending.prefix(count) { applyDurably(change) }
+    for change in pending.prefix(count) {
+      applyDurably(change)
+      if lies, case .write(let inode, let offset, _, let count) = change {
+        past.lied(inode, offset..<offset + count)
+      }
+    }
     durableChanges = mark
     if count == pending.count {
       pending.removeAll(keepingCapacity: true)
@@ -222,6 +237,10 @@ public struct SimulatedDisk: Sendable {
   private mutating func applyDurably(_ change: Change) {
     switch change {
     case .write(let inode, let offset, let start, let count):
+      past.replaces(inode, offset..<offset + count, inodes[inode].durable)
+      if !inodes[inode].unreadable.isEmpty {
+        inodes[inode].unreadable.removeAll { $0.overlaps(offset..<offset + count) }
+      }
       arena.withUnsafeBytes {
         Self.overlay(
           &inodes[inode].durable, at: offset,
@@ -267,19 +286,20 @@ public struct SimulatedDisk: Sendable {
     for index in inodes.indices where inodes[index].isUsed {
       if !visibleNames.contains(where: { $0.inode == index }) {
         inodes[index] = Inode(isUsed: false)
+        past.forget(index)
         used -= 1
       }
     }
   }
 
-  private static func inode(of name: String, in names: [Entry]) -> Int? {
+  static func inode(of name: String, in names: [Entry]) -> Int? {
     // The newest first: it is what a journal writes to.
     for entry in names.reversed() where entry.name == name { return entry.inode }
     return nil
   }
 
   @discardableResult
-  private static func remove(_ name: String, from names: inout [Entry]) -> Int? {
+  static func remove(_ name: String, from names: inout [Entry]) -> Int? {
     guard let index = names.firstIndex(where: { $0.name == name }) else { return nil }
     return names.remove(at: index).inode
   }

@@ -28,6 +28,11 @@ extension World {
     }
   }
 
+  /// The parts of a file that cannot be read; zeroes are read in their place.
+  public func unreadable(_ node: NodeIndex, file: String) -> [Range<Int>] {
+    disks[node.index].unreadable(file)
+  }
+
   /// Size in bytes; nil when there is no such file.
   public func size(_ node: NodeIndex, file: String) -> Int? { disks[node.index].size(of: file) }
 
@@ -95,17 +100,29 @@ extension World {
     return ticket
   }
 
+  /// Whether this event is the end of a flush: one pulled forward by `unstall` leaves a stale event behind.
+  func endsFlush(_ event: Event) -> Bool {
+    let n = event.node.index
+    return boots[n] == event.generation && states[n] != .down
+      && diskQueues[n].inFlight.first?.ticket == event.word
+  }
+
   /// The device has finished a flush: durable from here on, whether or not the process gets to hear
   /// of it.
-  mutating func completeFlush(_ event: Event) -> Bool {
-    let n = event.node.index
-    // A flush pulled forward by `unstall` leaves a stale event behind.
-    guard boots[n] == event.generation, states[n] != .down,
-      let first = diskQueues[n].inFlight.first, first.ticket == event.word
-    else { return false }
-    diskQueues[n].inFlight.removeFirst()
-    disks[n].complete(upTo: first.mark)
-    return true
+  mutating func completeFlush(_ node: NodeIndex) {
+    let n = node.index
+    let first = diskQueues[n].inFlight.removeFirst()
+    let lies = !core.contains(node) && streams.chance(.medium, perMillion: plan.flushLie)
+    disks[n].complete(upTo: first.mark, lies: lies)
+  }
+
+  /// Puts an empty disk in the place of the process's, with one durable file on it: what an operator does when nothing is
+  /// left or nothing can be concluded from what is left.
+  mutating func replaceDisk(_ node: NodeIndex, file: String, _ bytes: [UInt8]) {
+    let n = node.index
+    disks[n] = SimulatedDisk(keepsReplaced: plan.mayGoStale)
+    write(node, file: file, at: 0, bytes)
+    disks[n].complete(upTo: disks[n].mark)
   }
 
   /// Power is gone: in-flight flushes never completed, and the disk decides what survived.

@@ -59,6 +59,10 @@ public struct World<Message> {
   /// Inputs that arrived while their process was paused.
   var held: [[Event]]
   var pauseGeneration: [UInt32]
+  /// Processes whose medium was damaged, until they run soundly again.
+  public internal(set) var damaged: NodeSet = []
+  /// Processes whose medium was ever damaged.
+  public internal(set) var scarred: NodeSet = []
 
   // Network.
   var linkBase: [UInt64]
@@ -96,7 +100,8 @@ public struct World<Message> {
     timers = Array(repeating: [], count: endpointCount)
     phases = Array(repeating: 0, count: endpointCount)
     states = Array(repeating: .down, count: nodeCount)
-    disks = Array(repeating: SimulatedDisk(), count: nodeCount)
+    disks = Array(
+      repeating: SimulatedDisk(keepsReplaced: plan.mayGoStale), count: nodeCount)
     diskQueues = Array(repeating: FlushQueue(), count: nodeCount)
     boots = Array(repeating: 0, count: nodeCount)
     storms = Array(repeating: 0, count: nodeCount)

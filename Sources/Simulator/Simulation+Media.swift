@@ -1,0 +1,92 @@
+internal import Protocol
+
+// Faults of devices and of what is durable on them.
+extension Simulation {
+  /// A flush is about to complete: whether it fails instead. The process stops at once, as it must: nothing says what of
+  /// the writes is on the medium, now or after another flush.
+  mutating func flushFails(_ node: NodeIndex) -> Bool {
+    guard world.runPhase == .safety, world.plan.flushFailure > 0,
+      world.chance(.medium, perMillion: world.plan.flushFailure), affords([node])
+    else { return false }
+    world.count(.flushFailed, node)
+    world.note("flush failed", node)
+    crash(node)
+    return true
+  }
+
+  /// Whether this process may be damaged: so many stay sound that the others can learn from them.
+  func affordsDamage(_ node: NodeIndex) -> Bool {
+    var most = world.plan.maximumDown
+    if world.profile != .unlimited { most = min(most, UInt64((world.nodeCount - 1) / 2)) }
+    return UInt64(world.damaged.union([node]).count) <= most
+  }
+
+  mutating func nemesisMedium() {
+    let node = drawTarget(.medium)
+    guard affordsDamage(node) else { return }
+    if world.states[node.index] != .down {
+      // What a living process has in memory it does not read again.
+      guard affords([node]) else { return }
+      crash(node)
+    }
+    damage(node)
+  }
+
+  /// A process has just crashed.
+  mutating func damageAtCrash(_ node: NodeIndex) {
+    let strikes = world.chance(.medium, perMillion: world.plan.mediumAtCrash)
+    guard world.runPhase == .safety, affordsDamage(node) else {
+      world.disks[node.index].past.settle()
+      return
+    }
+    if !world.disks[node.index].past.lies.isEmpty {
+      let lost = world.disks[node.index].loseLies(
+        system.vouched(node, world), &world.streams)
+      world.count(.flushLied, node, by: lost)
+      if lost > 0 {
+        becameDamaged(node)
+        world.note("lost \(lost) writes of flushes that had completed", node)
+      }
+    }
+    if strikes { damage(node) }
+  }
+
+  /// Damages what is durable of a process that is down, in one place or several.
+  private mutating func damage(_ node: NodeIndex) {
+    let kinds = MediumFault.allCases.filter(world.plan.has)
+    guard !kinds.isEmpty else { return }
+    repeat {
+      let files = system.vouched(node, world).filter { $0.count > 0 }
+      guard !files.isEmpty else { return }
+      let fault = kinds[Int(world.draw(.medium, below: UInt64(kinds.count)))]
+      let checkpoints = files.filter { $0.isCheckpoint }
+      let prefersCheckpoint = world.draw(.medium, below: 3) == 2 && !checkpoints.isEmpty
+      let targets = prefersCheckpoint ? checkpoints : files
+      strike(node, fault, targets[Int(world.draw(.medium, below: UInt64(targets.count)))])
+    } while world.chance(.medium, perMillion: world.plan.mediumAgain)
+  }
+
+  private mutating func strike(_ node: NodeIndex, _ fault: MediumFault, _ file: VouchedFile) {
+    let what: String?
+    if fault == .diskWiped {
+      world.activity = .performing
+      system.replaceDisk(node, &world)
+      world.activity = .idle
+      what = "wiped, and begun anew"
+    } else {
+      what = world.disks[node.index].damage(fault, file, &world.streams)
+    }
+    guard let what else { return }
+    becameDamaged(node)
+    world.count(fault.kind, node)
+    if file.isCheckpoint { world.count(.checkpointDamaged, node) }
+    world.note(fault == .diskWiped ? "disk: \(what)" : "disk: \(file.name): \(what)", node)
+    mixHead(Event(.nemesis, node: node, flags: NemesisKind.medium.rawValue))
+    world.digest.mix(UInt64(fault.rawValue))
+  }
+
+  private mutating func becameDamaged(_ node: NodeIndex) {
+    world.damaged.insert(node)
+    world.scarred.insert(node)
+  }
+}
