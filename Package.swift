@@ -99,6 +99,7 @@ let package = Package(
       dependencies: [
         "RealRuntime", "RSLClient", "RSLLoad", "Protocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
         .product(name: "Logging", package: "swift-log"),
       ],
