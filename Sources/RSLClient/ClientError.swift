@@ -11,7 +11,7 @@ public enum ClientError: Error, Hashable, Sendable {
   case unknownOutcome(Rejection?)
   /// Performed, exactly once, but the replicas no longer have the reply.
   case replyLost
-  /// Not performed: longer than a command may be, in bytes.
+  /// Not performed: longer than a command may be, in bytes. A read: the answer is longer than that and was not sent.
   case tooLarge(limit: UInt32)
   /// A lease read, but the cluster does not use leases.
   case leasesDisabled
@@ -30,7 +30,8 @@ extension ClientError: CustomStringConvertible {
     case .unknownOutcome(let rejection?):
       "unknown outcome: sent, and not answered before the deadline; last refused as \(rejection)"
     case .replyLost: "performed, but the reply is not kept any more"
-    case .tooLarge(let limit): "too large: a command may have \(limit) bytes"
+    case .tooLarge(let limit):
+      "too large: a command, or the answer to a read, may have \(limit) bytes"
     case .leasesDisabled: "lease read, but the cluster does not use leases"
     case .cancelled: "cancelled before it was sent"
     case .closed: "the client is closed"

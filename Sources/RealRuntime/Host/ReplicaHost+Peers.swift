@@ -186,13 +186,15 @@ extension ReplicaHost {
     logger.info("peer connected", metadata: ["peer": "\(link.id)"])
   }
 
-  func checkVersion(_ body: Range<Int>, _ bytes: RawSpan) throws(Refusal) {
+  @discardableResult
+  func checkVersion(_ body: Range<Int>, _ bytes: RawSpan) throws(Refusal) -> Hello {
     let hello: Hello
     do throws(DecodeError) { hello = try Hello(body: body, of: bytes) } catch {
       throw .decode(error)
     }
     guard hello.oldestVersion <= FrameHeader.version, hello.newestVersion >= FrameHeader.version
     else { throw .version(hello) }
+    return hello
   }
 
   private func takeMessages(

@@ -54,6 +54,8 @@ final class Connection {
 
   /// The beginning of a frame.
   var partial: [UInt8] = []
+  /// How many bytes that frame will have, as far as its beginning says; means nothing while there is none.
+  var partialTotal = 0
   /// Whether the loop is watching for room to write.
   var isWatchingWrites = false
   /// Something was appended in this turn.
@@ -90,6 +92,16 @@ final class Connection {
   var unsentCount: Int { unsent.count - unsentBegin }
 
   // MARK: Appending
+
+  /// The other side takes no longer frames than this. Before the first message.
+  func limitFrames(_ length: Int) {
+    if isFrameBegun { finishFrame() }
+    // Whoever takes less than a rejection is refused by his own parser.
+    writer = FrameWriter(kind: writer.kind, lengthMax: min(writer.lengthMax, max(length, 256)))
+  }
+
+  /// The longest client's message that a frame holds.
+  var clientMessageMax: Int { writer.clientMessageMax }
 
   func append(_ hello: Hello) {
     var frame = FrameWriter(kind: .hello)
