@@ -176,6 +176,9 @@ extension NodeConfiguration {
     return configuration
   }
 
+  /// A member's connection on which nothing is acknowledged for so long is made anew.
+  var memberSilenceMax: TimeSpan { options.electionTimeout * 4 }
+
   /// The entry of this process.
   public var ownAddress: MemberAddress? { members.first { $0.id == replica } }
 }

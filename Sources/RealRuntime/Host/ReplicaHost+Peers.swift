@@ -119,7 +119,7 @@ extension ReplicaHost {
 
   /// A member's connection on which nothing arrives is made anew, soon after the network is well.
   func giveUpInTime(_ descriptor: Int32) {
-    Socket.giveUp(descriptor, after: configuration.options.electionTimeout * 4)
+    Socket.giveUp(descriptor, after: configuration.memberSilenceMax)
   }
 
   func dialFailed(_ link: PeerLink, _ reason: String) {
