@@ -73,6 +73,8 @@ final class ReplicaHost {
   var nextHousekeeping = Instant.zero
   var counters = HostCounters()
   var refusals = RefusalLog()
+  /// What the log was told last.
+  var lastNews: RoleNews?
   var stopping: Stopping?
   var failure: HostFailure?
 
@@ -80,6 +82,12 @@ final class ReplicaHost {
   struct Listener {
     var descriptor: Int32
     var kind: Connection.Kind
+  }
+
+  /// What is worth a line for operators when roles change.
+  struct RoleNews: Equatable {
+    var leads: Bool
+    var leader: ReplicaID?
   }
 
   /// A read that the replica has not answered yet.
