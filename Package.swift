@@ -48,6 +48,7 @@ let package = Package(
   targets: [
     .target(name: "CChecksum"),
     .target(name: "CLinux"),
+    .target(name: "CPmem"),
     .target(
       name: "Protocol",
       dependencies: [
@@ -58,7 +59,7 @@ let package = Package(
     .target(
       name: "RealRuntime",
       dependencies: [
-        "CLinux", "Protocol",
+        "CLinux", "CPmem", "Protocol",
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Crypto", package: "swift-crypto"),

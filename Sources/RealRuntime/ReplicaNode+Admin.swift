@@ -92,7 +92,8 @@ extension ReplicaNode: AdminBackend {
     status.journal = .init(
       segments: host.journalSegments,
       bytes: UInt64(host.journalSegments) * UInt64(configuration.journal.segmentBytes),
-      bytesWritten: host.journalBytesWritten, flushes: host.journalFlushes)
+      bytesWritten: host.journalBytesWritten, flushes: host.journalFlushes,
+      fences: host.journalFences)
     status.peers = host.peers.map { peer in
       let address = configuration.members.first { $0.id == peer.id }
       return .init(

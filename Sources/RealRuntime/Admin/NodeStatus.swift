@@ -17,12 +17,17 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     /// Since the start.
     public var bytesWritten: UInt64
     public var flushes: UInt64
+    /// Of persistent memory, for these flushes; 0 in files.
+    public var fences: UInt64
 
-    public init(segments: Int, bytes: UInt64, bytesWritten: UInt64, flushes: UInt64) {
+    public init(
+      segments: Int, bytes: UInt64, bytesWritten: UInt64, flushes: UInt64, fences: UInt64
+    ) {
       self.segments = segments
       self.bytes = bytes
       self.bytesWritten = bytesWritten
       self.flushes = flushes
+      self.fences = fences
     }
   }
 
@@ -69,7 +74,7 @@ public struct NodeStatus: Codable, Hashable, Sendable {
   public var appliedUpTo: UInt64 = 0
   public var truncatedUpTo: UInt64 = 0
   public var snapshotSlot: UInt64 = 0
-  public var journal = Journal(segments: 0, bytes: 0, bytesWritten: 0, flushes: 0)
+  public var journal = Journal(segments: 0, bytes: 0, bytesWritten: 0, flushes: 0, fences: 0)
   public var peers: [Peer] = []
   public var sessions = 0
   public var clientConnections = 0

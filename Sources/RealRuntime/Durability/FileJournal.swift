@@ -5,11 +5,13 @@ import Protocol
 /// The journal in files: one for each segment, written ahead of need, so that a flush changes no file's length.
 ///
 /// Everything that was appended since the flush before is one write and one flush, made by a thread of its own while the
-/// loop goes on. A segment's file is made beforehand and full of zeroes; one that is no longer needed is made again by
+/// loop goes on; or, in persistent memory, stored by the loop itself. A segment's file is made beforehand and full of zeroes; one that is no longer needed is made again by
 /// voiding its header. Nothing is ever flushed twice: a flush that failed ends the replica.
 final class FileJournal {
   /// A flush ends on a multiple of this, in bytes: what a disk writes in one piece.
   static let blockLength = 512
+  /// The same for persistent memory: a line of the processor's cache.
+  static let lineLength = 64
 
   let directory: String
   let options: NodeConfiguration.Journal
@@ -17,10 +19,16 @@ final class FileJournal {
   let mode: NodeConfiguration.FlushMode
   /// The configuration the replica is in: of every segment that is begun from now on.
   var configuration: ConfigurationSpan
+  /// What a flush in persistent memory relies on; nil in files.
+  let persistence: PmemSupport.Persistence?
   private var writer: JournalWriter
-  private let flusher: FlushThread
+  /// Nil in persistent memory, where there is nothing to wait for.
+  private let flusher: FlushThread?
+  private let worker: WorkerThread
   private let spares: SpareSegments
   private(set) var descriptors: [(number: UInt64, descriptor: Int32)] = []
+  /// The segment that is being written, when it is persistent memory.
+  private var mapping: PmemMapping?
 
   /// What is appended and not handed to the flusher.
   private var staged: FlushJob
@@ -33,14 +41,16 @@ final class FileJournal {
   /// The lowest position of the log buffer that is still to be written.
   private var lowestInFlight: UInt64?
   private(set) var flushes: UInt64 = 0
+  /// Of persistent memory, two for each flush.
+  private(set) var fences: UInt64 = 0
   private(set) var bytesWritten: UInt64 = 0
 
-  /// - Parameter done: called by the flush thread when a flush has ended.
+  /// Throws `PmemSupport.Refusal` when it is to be in persistent memory and cannot, otherwise `SystemError`.
   init(
     directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
     configuration: ConfigurationSpan, recovered: RecoveredJournal, worker: WorkerThread,
     waker: WakeUp
-  ) throws(SystemError) {
+  ) throws {
     self.directory = directory
     self.options = options
     let mode =
@@ -48,10 +58,18 @@ final class FileJournal {
       ? .fdatasync : options.flush
     self.mode = mode
     self.configuration = configuration
+    self.worker = worker
+    let isMapped = mode == .pmem
+    persistence =
+      isMapped
+      ? try PmemSupport.persistence(
+        in: directory, acceptsVolatile: options.acceptsVolatileMemory) : nil
+    // What fills the last line of a mapped segment must lie in it as well: a mapping does not grow.
     writer = JournalWriter(
-      identity: identity, after: recovered, segmentLengthMax: options.segmentBytes,
-      blockLength: Self.blockLength)
-    flusher = try FlushThread(waker: waker, mode: mode)
+      identity: identity, after: recovered,
+      segmentLengthMax: options.segmentBytes - (isMapped ? 2 * Self.lineLength : 0),
+      blockLength: isMapped ? Self.lineLength : Self.blockLength)
+    flusher = isMapped ? nil : try FlushThread(waker: waker, mode: mode)
     spares = SpareSegments(
       directory: directory, length: options.segmentBytes, mode: mode, worker: worker)
     staged = FlushJob()
@@ -63,12 +81,10 @@ final class FileJournal {
       try check("fsync", path) { fsync(descriptor) }
       descriptors.append((segment.number, descriptor))
     }
-    try beginSegment()
+    try beginSegment(nil)
     padToBlock()
     // The first step of the replica comes after its journal exists.
-    staged.obey(mode)
-    try staged.perform(nil)
-    recycle(staged)
+    try performStaged(nil)
   }
 
   deinit { for entry in descriptors { close(entry.descriptor) } }
@@ -86,7 +102,7 @@ final class FileJournal {
   }
 
   func append(_ record: JournalRecord, _ log: LogBuffer) throws(SystemError) {
-    if !writer.hasRoom(for: record) { try beginSegment() }
+    if !writer.hasRoom(for: record) { try beginSegment(log.memory) }
     let payload = record.payload
     staged.append { bytes in
       writer.appendGathered(record, payload: log.bytes(payload).bytes, into: &bytes.bytes)
@@ -109,26 +125,39 @@ final class FileJournal {
       isSpareWanted = true
       spares.prepare()
     }
-    bytesWritten += UInt64(staged.count)
-    if staged.count <= Self.inlineMax {
-      staged.obey(mode)
-      try staged.perform(log.memory)
-      flushes += 1
-      recycle(staged)
+    guard let flusher, staged.count > Self.inlineMax else {
+      try performStaged(log.memory)
       return flush.map { writer.flushed($0) }
     }
+    bytesWritten += UInt64(staged.count)
     lowestInFlight = staged.lowestPosition
     isFlushing = true
     flusher.run(staged, log.memory)
     staged = resting ?? FlushJob()
-    staged.begin(descriptors[descriptors.count - 1].descriptor, at: Int(writer.end.mark.offset))
+    stage(staged)
     resting = nil
     return nil
   }
 
+  /// Writes and flushes on this thread.
+  private func performStaged(_ log: LogBuffer.Memory?) throws(SystemError) {
+    bytesWritten += UInt64(staged.count)
+    staged.obey(mode)
+    try staged.perform(log)
+    flushes += 1
+    fences += UInt64(staged.fences)
+    recycle(staged)
+  }
+
+  /// What is appended to the job from now on belongs behind everything that was written.
+  private func stage(_ job: FlushJob) {
+    job.begin(
+      descriptors[descriptors.count - 1].descriptor, mapping, at: Int(writer.end.mark.offset))
+  }
+
   /// The position up to which everything is durable, when a flush has ended since the last call.
   func completed() throws(SystemError) -> JournalPosition? {
-    guard isFlushing, let job = flusher.completed() else { return nil }
+    guard isFlushing, let job = flusher?.completed() else { return nil }
     isFlushing = false
     lowestInFlight = nil
     if let failure = job.failure { throw failure }
@@ -159,25 +188,38 @@ final class FileJournal {
   private func recycle(_ job: FlushJob) {
     job.removeAll()
     if staged === job {
-      job.begin(descriptors[descriptors.count - 1].descriptor, at: Int(writer.end.mark.offset))
+      stage(job)
     } else {
       resting = job
     }
   }
 
-  private func beginSegment() throws(SystemError) {
+  private func beginSegment(_ log: LogBuffer.Memory?) throws(SystemError) {
+    // A group of stores is one segment's: what waits for the one before is made durable first, which takes no time.
+    if mode == .pmem, !staged.isEmpty { try performStaged(log) }
     let number = writer.nextSegment
     let path = SegmentFiles.path(directory, number)
     let descriptor = try spares.take(as: path)
     isSpareWanted = false
     descriptors.append((number, descriptor))
-    staged.begin(descriptor, at: 0)
+    if mode == .pmem { try map(path) }
+    staged.begin(descriptor, mapping, at: 0)
     staged.directory = directory
     staged.append { bytes in
       _ = writer.beginSegment(under: configuration, into: &bytes.bytes)
       return 0
     } payload: {
       .empty
+    }
+  }
+
+  /// The file is written as memory from now on; the one before is given back where that takes nobody's time.
+  private func map(_ path: String) throws(SystemError) {
+    let (next, before) = (try PmemMapping(path), mapping)
+    mapping = next
+    worker.run {
+      next.populate()
+      withExtendedLifetime(before) {}
     }
   }
 }
@@ -205,7 +247,7 @@ enum SegmentFiles {
       switch mode {
       case .direct: O_DSYNC | rsl_o_direct
       case .dsync: O_DSYNC
-      case .fdatasync, .none: 0
+      case .fdatasync, .pmem, .none: 0
       }
     return try check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC | flags) }
   }

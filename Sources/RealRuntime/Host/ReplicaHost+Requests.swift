@@ -40,6 +40,8 @@ public struct HostStatus: Hashable, Sendable {
   public var digest: UInt64
   public var journalSegments: Int
   public var journalFlushes: UInt64
+  /// Of persistent memory; 0 in files.
+  public var journalFences: UInt64
   public var journalBytesWritten: UInt64
   public var logBytes: Int
   public var connections: Int
@@ -79,6 +81,7 @@ extension ReplicaHost {
       appliedUpTo: replica.window.appliedUpTo, truncatedUpTo: replica.window.truncatedUpTo,
       snapshot: replica.snapshot.slot, digest: application.digest,
       journalSegments: journal.segmentCount, journalFlushes: journal.flushes,
+      journalFences: journal.fences,
       journalBytesWritten: journal.bytesWritten, logBytes: log.count,
       connections: connectionCount, clientConnections: clientCount,
       clientPort: clientPort,

@@ -159,6 +159,7 @@ final class ReplicaHost {
         "promised": "\(durable.promised)", "snapshot": "\(durable.snapshot.slot)",
         "slots": "\(durable.entries.count)", "tail": "\(recovered.tail)",
         "flush": "\(journal.mode.rawValue)",
+        "persistence": "\(journal.persistence?.rawValue ?? "files")",
       ])
   }
 
