@@ -147,7 +147,8 @@ enum StepTag {
   }
 
   enum Rejection: UInt8 {
-    case notLeader, notLeaderUnknown, overloaded, transferring, tooLarge, notApplied, leasesDisabled,
+    case notLeader, notLeaderUnknown, overloaded, transferring, tooLarge, notApplied,
+      leasesDisabled,
       noRoom
   }
 }

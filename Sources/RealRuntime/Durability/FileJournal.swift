@@ -20,6 +20,7 @@ final class FileJournal {
   private var writer: JournalWriter
   private let flusher: FlushThread
   private let spares: SpareSegments
+  private let reserve: JournalReserve
   private(set) var descriptors: [(number: UInt64, descriptor: Int32)] = []
 
   /// What is appended and not handed to the flusher.
@@ -35,11 +36,12 @@ final class FileJournal {
   private(set) var flushes: UInt64 = 0
   private(set) var bytesWritten: UInt64 = 0
 
-  /// - Parameter done: called by the flush thread when a flush has ended.
+  /// Throws when a file cannot be made or written, for want of space too: it goes on only with a segment to write to.
   init(
     directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
     configuration: ConfigurationSpan, recovered: RecoveredJournal, worker: WorkerThread,
-    waker: WakeUp
+    waker: WakeUp, reserve: JournalReserve = JournalReserve(),
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
   ) throws(SystemError) {
     self.directory = directory
     self.options = options
@@ -52,8 +54,12 @@ final class FileJournal {
       identity: identity, after: recovered, segmentLengthMax: options.segmentBytes,
       blockLength: Self.blockLength)
     flusher = try FlushThread(waker: waker, mode: mode)
-    spares = SpareSegments(
-      directory: directory, length: options.segmentBytes, mode: mode, worker: worker)
+    self.reserve = reserve
+    // One to be begun next, and as many as the reserve takes.
+    let reserved = (reserve.total + options.segmentBytes - 1) / options.segmentBytes
+    spares = try SpareSegments(
+      directory: directory, length: options.segmentBytes, mode: mode, wanted: 1 + max(1, reserved),
+      isNew: recovered.segments.isEmpty, worker: worker, maker: maker)
     staged = FlushJob()
     resting = FlushJob()
     for segment in recovered.segments {
@@ -109,6 +115,7 @@ final class FileJournal {
       isSpareWanted = true
       spares.prepare()
     }
+    if bytesLeft < reserve.total, !spares.hasShortage { try spares.makeNow() }
     bytesWritten += UInt64(staged.count)
     if staged.count <= Self.inlineMax {
       staged.obey(mode)
@@ -146,6 +153,25 @@ final class FileJournal {
     }
   }
 
+  // MARK: Room
+
+  /// How much can be written for certain, in bytes: the rest of the segment and the spare ones.
+  var bytesLeft: Int {
+    max(0, options.segmentBytes - Int(writer.end.mark.offset)) + spares.count * options.segmentBytes
+  }
+
+  /// There is no space for more segments, and what is left is wanted for what was begun. Cheap.
+  var isShortOfRoom: Bool { spares.hasShortage && bytesLeft < reserve.total }
+  /// There is room for votes of other replicas' commands.
+  var takesVotes: Bool { !isShortOfRoom || bytesLeft >= reserve.promises }
+  /// There is room for promises.
+  var takesPromises: Bool { !isShortOfRoom || bytesLeft >= reserve.promises / 4 }
+  /// What was refused when a segment was to be made.
+  var shortage: SystemError? { spares.hasShortage ? spares.shortage : nil }
+
+  /// Tries again to have all spare segments.
+  func replenish() { spares.prepare() }
+
   /// The next flush begins with a block of its own.
   private func padToBlock() {
     staged.append { bytes in
@@ -179,6 +205,25 @@ final class FileJournal {
     } payload: {
       .empty
     }
+  }
+}
+
+/// What is kept for the time when the disk is full, in bytes.
+struct JournalReserve {
+  /// For commands that were taken before the want of room was known.
+  var commands = 0
+  /// For promises and watermarks, when even that is used up.
+  var promises = 0
+
+  var total: Int { commands + promises }
+}
+
+extension JournalReserve {
+  init(_ configuration: NodeConfiguration) {
+    let options = configuration.options
+    // What waits for the pipeline, and two batches for the ends of segments.
+    commands = (options.queuedBatchesMax + 2) * Int(options.batchBytesMax)
+    promises = min(4 << 20, configuration.journal.segmentBytes / 4)
   }
 }
 

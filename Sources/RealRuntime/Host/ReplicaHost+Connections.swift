@@ -274,6 +274,7 @@ extension ReplicaHost {
     }
     dialPeers()
     refusals.report(now: now, logger)
+    watchRoom()
     continueStopping()
   }
 }

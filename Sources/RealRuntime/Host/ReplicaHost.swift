@@ -73,6 +73,7 @@ final class ReplicaHost {
   var nextHousekeeping = Instant.zero
   var counters = HostCounters()
   var refusals = RefusalLog()
+  var room = RoomWatch()
   var stopping: Stopping?
   var failure: HostFailure?
 
@@ -140,9 +141,15 @@ final class ReplicaHost {
       options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
       seed: seed)
     // Behind the replica, which refuses a configuration that cannot follow what the journal holds.
-    journal = try FileJournal(
-      directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
-      configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker)
+    do throws(SystemError) {
+      journal = try FileJournal(
+        directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
+        configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker,
+        reserve: JournalReserve(configuration))
+    } catch {
+      guard error.isNoRoom else { throw error }
+      throw HostFailure.noRoom(error)
+    }
     try listen()
     let durable = recovered.durable
     logger.info(
@@ -309,6 +316,8 @@ public enum HostFailure: Error, CustomStringConvertible {
   /// A write or a flush of the journal failed; what is durable is known only after a restart.
   case journal(SystemError)
   case snapshot(SystemError)
+  /// There is no space to begin with.
+  case noRoom(SystemError)
   case system(SystemError)
   /// What was chosen is not what the log buffer holds.
   case batch(Slot, CommandInvalid)
@@ -321,6 +330,8 @@ public enum HostFailure: Error, CustomStringConvertible {
     case .journal(let error):
       "the journal failed and is never written to again: \(error)\(Self.advice(error))"
     case .snapshot(let error): "a snapshot could not be kept: \(error)\(Self.advice(error))"
+    case .noRoom(let error):
+      "there is no room for the journal's next segments: \(error)\(Self.advice(error))"
     case .system(let error): "\(error)"
     case .batch(let slot, let error): "slot \(slot) holds bytes that are not its value: \(error)"
     case .restore(let info, let reason): "snapshot \(info.slot) cannot be restored: \(reason)"

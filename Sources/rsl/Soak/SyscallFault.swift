@@ -6,9 +6,9 @@ struct SyscallFault {
   let injection: String
 
   static let flushFails = SyscallFault(injection: "fdatasync,fsync:error=EIO")
-  /// Every way in which the journal or a snapshot asks for room.
-  static let diskIsFull = SyscallFault(
-    injection: "pwrite64,pwritev,fallocate:error=ENOSPC")
+  /// Every way in which a segment to come or a snapshot asks for room. What is written into segments that exist (`pwritev`)
+  /// needs none.
+  static let diskIsFull = SyscallFault(injection: "pwrite64,fallocate:error=ENOSPC")
 
   static func flushTakes(milliseconds: Int) -> SyscallFault {
     SyscallFault(injection: "fdatasync,fsync:delay_exit=\(milliseconds * 1_000)")

@@ -16,7 +16,15 @@ final class JournalRig {
   let options: NodeConfiguration.Journal
   static let span = ConfigurationSpan(epoch: Epoch(1), firstSlot: Slot(1), lastSlot: .last)
 
-  init(segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync) throws {
+  let reserve: JournalReserve
+  let maker: SpareSegments.Maker
+
+  init(
+    segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync,
+    reserve: JournalReserve = JournalReserve(),
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
+  ) throws {
+    (self.reserve, self.maker) = (reserve, maker)
     log = try LogBuffer(capacity: 1 << 20)
     poller = try Poller()
     worker = try WorkerThread(name: "test-files")
@@ -26,7 +34,16 @@ final class JournalRig {
     self.options = options
     journal = try FileJournal(
       directory: directory.path, options: options, identity: identity,
-      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker)
+      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker,
+      reserve: reserve, maker: maker)
+  }
+
+  /// As after a crash.
+  func reopen() throws {
+    journal = try FileJournal(
+      directory: directory.path, options: options, identity: identity, configuration: Self.span,
+      recovered: recover(into: LogBuffer(capacity: 1 << 20)), worker: worker, waker: poller.waker,
+      reserve: reserve, maker: maker)
   }
 
   /// The value of one command with these bytes.
@@ -114,11 +131,7 @@ final class JournalRig {
     let rig = try JournalRig()
     for slot in 1...10 as ClosedRange<UInt64> { try rig.accept(slot, [1, 2, 3]) }
     _ = try rig.flush()
-    let recovered = try rig.recover(into: LogBuffer(capacity: 1 << 20))
-    rig.journal = try FileJournal(
-      directory: rig.directory.path, options: rig.options, identity: rig.identity,
-      configuration: JournalRig.span, recovered: recovered, worker: rig.worker,
-      waker: rig.poller.waker)
+    try rig.reopen()
     for slot in 11...20 as ClosedRange<UInt64> { try rig.accept(slot, [4, 5]) }
     _ = try rig.flush()
     let again = try rig.recover(into: LogBuffer(capacity: 1 << 20))
