@@ -15,6 +15,8 @@ public enum ClientError: Error, Hashable, Sendable {
   case tooLarge(limit: UInt32)
   /// A lease read, but the cluster does not use leases.
   case leasesDisabled
+  /// Not performed and never will be: the disks of the cluster are full. It goes on by itself when there is room again.
+  case noRoom
   /// Cancelled before it was handed on: not performed and never will be. Later it is `unknownOutcome`.
   case cancelled
   /// The client is closed: not performed and never will be.
@@ -33,6 +35,8 @@ extension ClientError: CustomStringConvertible {
     case .tooLarge(let limit):
       "too large: a command, or the answer to a read, may have \(limit) bytes"
     case .leasesDisabled: "lease read, but the cluster does not use leases"
+    case .noRoom:
+      "no room: not performed, the disks of the cluster are full; it goes on when there is room again"
     case .cancelled: "cancelled before it was sent"
     case .closed: "the client is closed"
     }

@@ -26,6 +26,7 @@ final class FileJournal {
   private let flusher: FlushThread?
   private let worker: WorkerThread
   private let spares: SpareSegments
+  private let reserve: JournalReserve
   private(set) var descriptors: [(number: UInt64, descriptor: Int32)] = []
   /// The segment that is being written, when it is persistent memory.
   private var mapping: PmemMapping?
@@ -45,11 +46,13 @@ final class FileJournal {
   private(set) var fences: UInt64 = 0
   private(set) var bytesWritten: UInt64 = 0
 
-  /// Throws `PmemSupport.Refusal` when it is to be in persistent memory and cannot, otherwise `SystemError`.
+  /// Throws `PmemSupport.Refusal` when it is to be in persistent memory and cannot, otherwise `SystemError`: when a file cannot
+  /// be made or written, for want of space too. It goes on only with a segment to write to.
   init(
     directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
     configuration: ConfigurationSpan, recovered: RecoveredJournal, worker: WorkerThread,
-    waker: WakeUp
+    waker: WakeUp, reserve: JournalReserve = JournalReserve(),
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
   ) throws {
     self.directory = directory
     self.options = options
@@ -70,8 +73,12 @@ final class FileJournal {
       segmentLengthMax: options.segmentBytes - (isMapped ? 2 * Self.lineLength : 0),
       blockLength: isMapped ? Self.lineLength : Self.blockLength)
     flusher = isMapped ? nil : try FlushThread(waker: waker, mode: mode)
-    spares = SpareSegments(
-      directory: directory, length: options.segmentBytes, mode: mode, worker: worker)
+    self.reserve = reserve
+    // One to be begun next, and as many as the reserve takes.
+    let reserved = (reserve.total + options.segmentBytes - 1) / options.segmentBytes
+    spares = try SpareSegments(
+      directory: directory, length: options.segmentBytes, mode: mode, wanted: 1 + max(1, reserved),
+      isNew: recovered.segments.isEmpty, worker: worker, maker: maker)
     staged = FlushJob()
     resting = FlushJob()
     for segment in recovered.segments {
@@ -125,6 +132,7 @@ final class FileJournal {
       isSpareWanted = true
       spares.prepare()
     }
+    if bytesLeft < reserve.total, !spares.hasShortage { try spares.makeNow() }
     guard let flusher, staged.count > Self.inlineMax else {
       try performStaged(log.memory)
       return flush.map { writer.flushed($0) }
@@ -175,6 +183,25 @@ final class FileJournal {
     }
   }
 
+  // MARK: Room
+
+  /// How much can be written for certain, in bytes: the rest of the segment and the spare ones.
+  var bytesLeft: Int {
+    max(0, options.segmentBytes - Int(writer.end.mark.offset)) + spares.count * options.segmentBytes
+  }
+
+  /// There is no space for more segments, and what is left is wanted for what was begun. Cheap.
+  var isShortOfRoom: Bool { spares.hasShortage && bytesLeft < reserve.total }
+  /// There is room for votes of other replicas' commands.
+  var takesVotes: Bool { !isShortOfRoom || bytesLeft >= reserve.promises }
+  /// There is room for promises.
+  var takesPromises: Bool { !isShortOfRoom || bytesLeft >= reserve.promises / 4 }
+  /// What was refused when a segment was to be made.
+  var shortage: SystemError? { spares.hasShortage ? spares.shortage : nil }
+
+  /// Tries again to have all spare segments.
+  func replenish() { spares.prepare() }
+
   /// The next flush begins with a block of its own.
   private func padToBlock() {
     staged.append { bytes in
@@ -221,6 +248,25 @@ final class FileJournal {
       next.populate()
       withExtendedLifetime(before) {}
     }
+  }
+}
+
+/// What is kept for the time when the disk is full, in bytes.
+struct JournalReserve {
+  /// For commands that were taken before the want of room was known.
+  var commands = 0
+  /// For promises and watermarks, when even that is used up.
+  var promises = 0
+
+  var total: Int { commands + promises }
+}
+
+extension JournalReserve {
+  init(_ configuration: NodeConfiguration) {
+    let options = configuration.options
+    // What waits for the pipeline, and two batches for the ends of segments.
+    commands = (options.queuedBatchesMax + 2) * Int(options.batchBytesMax)
+    promises = min(4 << 20, configuration.journal.segmentBytes / 4)
   }
 }
 

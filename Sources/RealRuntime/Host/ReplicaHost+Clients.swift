@@ -58,6 +58,10 @@ extension ReplicaHost {
     }
     counters.commandsReceived &+= 1
     let request = RequestID(session: command.session, sequence: command.sequence)
+    if refusesForRoom {
+      counters.note(.noRoom)
+      return refuse(request, .noRoom, connection)
+    }
     // A quarter stays free for what peers send, which is what makes room again.
     guard log.count + bytes.byteCount <= log.capacity / 4 * 3,
       let position = bytes.withUnsafeBytes({ log.append($0) })

@@ -75,6 +75,7 @@ final class ReplicaHost {
   var refusals = RefusalLog()
   /// What the log was told last.
   var lastNews: RoleNews?
+  var room = RoomWatch()
   var stopping: Stopping?
   var failure: HostFailure?
 
@@ -148,9 +149,14 @@ final class ReplicaHost {
       options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
       seed: seed)
     // Behind the replica, which refuses a configuration that cannot follow what the journal holds.
-    journal = try FileJournal(
-      directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
-      configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker)
+    do {
+      journal = try FileJournal(
+        directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
+        configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker,
+        reserve: JournalReserve(configuration))
+    } catch let error as SystemError where error.isNoRoom {
+      throw HostFailure.noRoom(error)
+    }
     try listen()
     let durable = recovered.durable
     logger.info(
@@ -318,6 +324,8 @@ public enum HostFailure: Error, CustomStringConvertible {
   /// A write or a flush of the journal failed; what is durable is known only after a restart.
   case journal(SystemError)
   case snapshot(SystemError)
+  /// There is no space to begin with.
+  case noRoom(SystemError)
   case system(SystemError)
   /// What was chosen is not what the log buffer holds.
   case batch(Slot, CommandInvalid)
@@ -330,6 +338,8 @@ public enum HostFailure: Error, CustomStringConvertible {
     case .journal(let error):
       "the journal failed and is never written to again: \(error)\(Self.advice(error))"
     case .snapshot(let error): "a snapshot could not be kept: \(error)\(Self.advice(error))"
+    case .noRoom(let error):
+      "there is no room for the journal's next segments: \(error)\(Self.advice(error))"
     case .system(let error): "\(error)"
     case .batch(let slot, let error): "slot \(slot) holds bytes that are not its value: \(error)"
     case .restore(let info, let reason): "snapshot \(info.slot) cannot be restored: \(reason)"

@@ -104,9 +104,22 @@ final class Connection {
   var clientMessageMax: Int { writer.clientMessageMax }
 
   func append(_ hello: Hello) {
-    var frame = FrameWriter(kind: .hello)
     var body: [UInt8] = []
     hello.encode(into: &body)
+    append(.hello, body)
+  }
+
+  /// What another host is to know.
+  func append(_ notice: HostNotice) {
+    if isFrameBegun { finishFrame() }
+    var body: [UInt8] = []
+    notice.encode(into: &body)
+    append(.notice, body)
+  }
+
+  /// A frame of its own.
+  private func append(_ kind: FrameKind, _ body: [UInt8]) {
+    var frame = FrameWriter(kind: kind)
     frame.begin(route, into: &outgoing.bytes)
     frame.append(encoded: body.span.bytes, into: &outgoing.bytes)
     frame.finish(into: &outgoing.bytes)

@@ -9,9 +9,9 @@ struct SyscallFault {
   private static let flushes = "pwritev,fdatasync,fsync"
 
   static let flushFails = SyscallFault(injection: "\(flushes):error=EIO")
-  /// Every way in which the journal or a snapshot asks for room.
-  static let diskIsFull = SyscallFault(
-    injection: "pwrite64,pwritev,fallocate:error=ENOSPC")
+  /// Every way in which a segment to come or a snapshot asks for room. What is written into segments that exist (`pwritev`)
+  /// needs none.
+  static let diskIsFull = SyscallFault(injection: "pwrite64,fallocate:error=ENOSPC")
 
   static func flushTakes(milliseconds: Int) -> SyscallFault {
     SyscallFault(injection: "\(flushes):delay_exit=\(milliseconds * 1_000)")

@@ -111,12 +111,12 @@ import Testing
 
   @Test(
     .enabled(
-      if: SmallFileSystem.isPossible,
-      "only root can mount a small file system, which is to be filled"
+      if: SmallDisk.isPossible, Comment(rawValue: SmallDisk.obstacle ?? "")
     ),
     arguments: JournalDevice.all.filter { $0.name != JournalDevice.persistentMemory?.name })
   func aFullDeviceIsAnErrorAndKeepsWhatWasFlushed(_ device: JournalDevice) throws {
-    let small = try SmallFileSystem(bytes: 400 << 10)
+    let folder = TemporaryDirectory("small")
+    let small = try SmallDisk(at: folder.path, bytes: 400 << 10)
     var device = device
     device.folder = small.path
     let rig = try device.rig()

@@ -16,10 +16,16 @@ final class JournalRig {
   private(set) var options: NodeConfiguration.Journal
   static let span = ConfigurationSpan(epoch: Epoch(1), firstSlot: Slot(1), lastSlot: .last)
 
+  let reserve: JournalReserve
+  let maker: SpareSegments.Maker
+
   init(
     segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync,
-    in root: String = NSTemporaryDirectory(), acceptsVolatileMemory: Bool = false
+    in root: String = NSTemporaryDirectory(), acceptsVolatileMemory: Bool = false,
+    reserve: JournalReserve = JournalReserve(),
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
   ) throws {
+    (self.reserve, self.maker) = (reserve, maker)
     directory = TemporaryDirectory("journal", in: root)
     log = try LogBuffer(capacity: 1 << 20)
     poller = try Poller()
@@ -31,7 +37,25 @@ final class JournalRig {
     self.options = options
     journal = try FileJournal(
       directory: directory.path, options: options, identity: identity,
-      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker)
+      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker,
+      reserve: reserve, maker: maker)
+  }
+
+  /// Waits until the thread of files has nothing more to do: it makes segments for later.
+  func settle() {
+    for _ in 0..<2 {
+      let done = DispatchSemaphore(value: 0)
+      worker.run { done.signal() }
+      done.wait()
+    }
+  }
+
+  /// As after a crash.
+  func reopen() throws {
+    journal = try FileJournal(
+      directory: directory.path, options: options, identity: identity, configuration: Self.span,
+      recovered: recover(into: LogBuffer(capacity: 1 << 20)), worker: worker, waker: poller.waker,
+      reserve: reserve, maker: maker)
   }
 
   /// The value of one command with these bytes.
