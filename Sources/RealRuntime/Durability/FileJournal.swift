@@ -74,10 +74,10 @@ final class FileJournal {
       blockLength: isMapped ? Self.lineLength : Self.blockLength)
     flusher = isMapped ? nil : try FlushThread(waker: waker, mode: mode)
     self.reserve = reserve
-    // One to be begun next, and as many as the reserve takes.
+    // One to be begun next, one for a restart, and as many as the reserve takes.
     let reserved = (reserve.total + options.segmentBytes - 1) / options.segmentBytes
     spares = try SpareSegments(
-      directory: directory, length: options.segmentBytes, mode: mode, wanted: 1 + max(1, reserved),
+      directory: directory, length: options.segmentBytes, mode: mode, wanted: 2 + reserved,
       isNew: recovered.segments.isEmpty, worker: worker, maker: maker)
     staged = FlushJob()
     resting = FlushJob()
@@ -185,9 +185,11 @@ final class FileJournal {
 
   // MARK: Room
 
-  /// How much can be written for certain, in bytes: the rest of the segment and the spare ones.
+  /// How much can be written for certain, in bytes: the rest of the segment and the spare ones, but for the last, which is
+  /// for a restart.
   var bytesLeft: Int {
-    max(0, options.segmentBytes - Int(writer.end.mark.offset)) + spares.count * options.segmentBytes
+    max(0, options.segmentBytes - Int(writer.end.mark.offset))
+      + max(0, spares.count - 1) * options.segmentBytes
   }
 
   /// There is no space for more segments, and what is left is wanted for what was begun. Cheap.

@@ -91,6 +91,13 @@ import Testing
     }
   }
 
+  @Test func aFullDiskEndsNobodyAndLosesNothing() async throws {
+    try await withFolder { folder async throws in
+      let result = try await Self.soak(["disk-full"], in: folder)
+      Self.expectWell(result, ["disk-full"])
+    }
+  }
+
   @Test func aPartitionedLeaderLosesNothing() async throws {
     try await withFolder { folder async throws in
       let result = try await Self.soak(["cut-leader"], in: folder)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import RealRuntime
 
-/// Three processes, each on a disk of 64 MiB of its own, which fill up.
+/// Three processes on disks of 64 MiB, which fill up.
 @Suite(
   .serialized, .enabled(if: SmallDisk.isPossible, "\(SmallDisk.obstacle ?? "")"),
   .timeLimit(.minutes(5)))
@@ -19,13 +19,16 @@ struct FullDiskTests {
     var acknowledged: [UInt64: UInt64] = [:]
     var unknown: [UInt64: UInt64] = [:]
 
-    init() throws {
+    /// - Parameter isShared: one disk for all of them; else each has its own.
+    init(isShared: Bool = false) throws {
       let path = folder.path
-      disks = try (1...3).map { try SmallDisk(at: "\(path)/replica-\($0)", bytes: 64 << 20) }
+      let places = isShared ? [path] : (1...3).map { "\(path)/replica-\($0)" }
+      disks = try places.map { try SmallDisk(at: $0, bytes: 64 << 20) }
       var options = LocalCluster.Options(directory: path)
       options.executable = RslProcess.url.path
       options.flags = [
         "--journal-segment-bytes", "1MiB", "--batch-bytes-max", "64KiB", "--log-bytes", "4MiB",
+        "--snapshot-tail-slots", "16",
       ]
       cluster = try LocalCluster(options)
       try cluster.start()
@@ -39,7 +42,8 @@ struct FullDiskTests {
 
     func put(_ key: UInt64, bytes: Int = 4_096) async throws {
       do {
-        let count = try await client.put(key, [UInt8](repeating: UInt8(key), count: bytes))
+        let count = try await client.put(
+          key, [UInt8](repeating: UInt8(truncatingIfNeeded: key), count: bytes))
         acknowledged[key, default: 0] += 1
         #expect(count >= acknowledged[key]!)
       } catch ClientError.unknownOutcome(let rejection) {
@@ -155,6 +159,42 @@ struct FullDiskTests {
     // And all of it is on the disks.
     for replica in rig.cluster.replicas { rig.cluster.kill(replica) }
     try rig.cluster.start()
+    try await rig.verify()
+    await rig.end()
+  }
+
+  @Test func aDiskThatTheReplicasFillThemselvesCanBeMadeLarger() async throws {
+    let rig = try Rig(isShared: true)
+    var key: UInt64 = 0
+    var refused: ClientError?
+    var time = Duration.zero
+    while refused == nil {
+      key += 1
+      let begin = ContinuousClock.now
+      do { try await rig.put(key, bytes: 16 << 10) } catch let error as ClientError {
+        refused = error
+        time = ContinuousClock.now - begin
+      }
+    }
+    #expect(refused == .noRoom || refused == .unknownOutcome(.noRoom))
+    #expect(time < .seconds(1), "\(time)")
+    // Snapshots and journals of three replicas fit, and not much more than once.
+    #expect(key > 400 && key < 4_096, "\(key)")
+    try await rig.verify()
+    // All of them die, and come back out of their reserve.
+    for replica in rig.cluster.replicas { rig.cluster.kill(replica) }
+    try rig.cluster.start()
+    try await rig.verify()
+    try rig.disks[0].resize(bytes: 128 << 20)
+    try await rig.until("commands are taken again") {
+      do {
+        try await rig.put(key + 1)
+        return true
+      } catch ClientError.noRoom { return false } catch ClientError.unknownOutcome(.noRoom) {
+        return false
+      }
+    }
+    for key in 0..<100 as Range<UInt64> { try await rig.put(10_000 + key, bytes: 16 << 10) }
     try await rig.verify()
     await rig.end()
   }

@@ -41,6 +41,13 @@ final class SmallDisk: Sendable {
     }
   }
 
+  /// Has so much space from now on.
+  func resize(bytes: Int) throws {
+    guard mount("tmpfs", path, "tmpfs", UInt(MS_REMOUNT), "size=\(bytes)") == 0 else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EPERM)
+    }
+  }
+
   /// Gives it back.
   func free() { unlink(ballast) }
 }
