@@ -144,7 +144,7 @@ import Testing
     if: PmemSupport.unavailable == nil,
     "libpmem is not installed (Debian: libpmem1); journals in persistent memory cannot be tested"))
 struct PmemJournalTests {
-  private static let devices = [JournalDevice.memory, .persistentMemory].compactMap { $0 }
+  private static let devices = JournalDevice.all.filter { $0.flush == .pmem }
 
   @Test(arguments: devices)
   func aFlushTakesAtMostTwoFences(_ device: JournalDevice) throws {
