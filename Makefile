@@ -87,6 +87,7 @@ failover: ## Kill -9 of the leader fifty times: how long writes stand still, and
 
 flush-errors: bootstrap ## EIO at each of the first 200 writes of a real replica's journal
 	RSL_FLUSH_ERRORS=200 $(SWIFT) test $(checked) --filter FlushErrorTests
+
 guest: bootstrap ## Journals on an emulated NVDIMM in a QEMU guest, which is killed under load
 	$(SWIFT) build $(checked) --build-tests
 	$(rsl) --product rsl
