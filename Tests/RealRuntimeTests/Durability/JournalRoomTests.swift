@@ -123,7 +123,8 @@ private final class Disk: Sendable {
       _ = try rig.flush()
     }
     #expect(promises >= 20)
-    // Every record is there, and nothing unfinished.
+    // Every record is there, and nothing unfinished, once the files' thread has given up.
+    await settle(rig)
     let recovered = try rig.recover(into: LogBuffer(capacity: 1 << 20))
     #expect(recovered.durable.entries.count == Int(slot))
     #expect(recovered.durable.promised.round == 1 + promises)
