@@ -26,7 +26,7 @@ rsl := $(SWIFT) build -c release -Xswiftc -cross-module-optimization $(checked)
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
 .PHONY: help bootstrap demo test examples build release lint format coverage bench bench-cluster \
-  redis-benchmark mutants failover soak soak-simulator soak-cluster fuzz-decoders docs-check clean
+  redis-benchmark mutants failover flush-errors guest soak soak-simulator soak-cluster fuzz-decoders docs-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,15 @@ mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm find
 failover: ## Kill -9 of the leader fifty times: how long writes stand still, and what is lost
 	$(rsl) --product rsl
 	"$$($(rsl) --show-bin-path)/rsl" demo --kills 50 --seconds 0.5
+
+flush-errors: bootstrap ## EIO at each of the first 200 writes of a real replica's journal
+	RSL_FLUSH_ERRORS=200 $(SWIFT) test $(checked) --filter FlushErrorTests
+
+guest: bootstrap ## Journals on an emulated NVDIMM in a QEMU guest, which is killed under load
+	$(SWIFT) build $(checked) --build-tests
+	$(rsl) --product rsl
+	@scripts/guest "$$($(rsl) --show-bin-path)/rsl" \
+	  "$$($(SWIFT) build $(checked) --show-bin-path)/swift-rslPackageTests.xctest"
 
 soak: soak-simulator soak-cluster ## Both of the next two, one after the other
 

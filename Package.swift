@@ -48,6 +48,7 @@ let package = Package(
   targets: [
     .target(name: "CChecksum"),
     .target(name: "CLinux"),
+    .target(name: "CPmem"),
     .target(
       name: "Protocol",
       dependencies: [
@@ -58,7 +59,7 @@ let package = Package(
     .target(
       name: "RealRuntime",
       dependencies: [
-        "CLinux", "Protocol",
+        "CLinux", "CPmem", "Protocol",
         .product(name: "Configuration", package: "swift-configuration"),
         .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Crypto", package: "swift-crypto"),
@@ -99,6 +100,7 @@ let package = Package(
       dependencies: [
         "RealRuntime", "RSLClient", "RSLLoad", "Protocol",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Histogram", package: "hdrhistogram-swift"),
         .product(name: "Logging", package: "swift-log"),
       ],

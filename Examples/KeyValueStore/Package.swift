@@ -19,6 +19,7 @@ let package = Package(
     .package(name: "swift-rsl", path: "../.."),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
   ],
   targets: [
@@ -31,6 +32,7 @@ let package = Package(
       name: "RESPServer",
       dependencies: [
         "KeyValueMachine", "RESP",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Protocol", package: "swift-rsl"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -40,6 +42,7 @@ let package = Package(
       name: "KeyValueNode",
       dependencies: [
         "KeyValueMachine", "RESPServer",
+        .product(name: "CoreMetrics", package: "swift-metrics"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOPosix", package: "swift-nio"),

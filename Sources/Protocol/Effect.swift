@@ -12,6 +12,8 @@ public enum Rejection: Hashable, Sendable {
   case notApplied(appliedUpTo: Slot)
   /// The lease read was asked for, but leases are off here.
   case leasesDisabled
+  /// Fewer than a quorum of the replicas have room on their disks for more commands. A host says so; a replica never does.
+  case noRoom
 }
 
 /// What a replica is in the eyes of its host and its clients.

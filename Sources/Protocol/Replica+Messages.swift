@@ -53,7 +53,7 @@ extension Replica {
     case .snapshotFetch(let m): receive(m, from: from, &effects)
     case .snapshotChunk(let m): receive(m, from: voter, now: now, &effects)
     case .inquiry(let m): receive(m, from: from, &effects)
-    case .standing(let m): receive(m, from: voter)
+    case .standing(let m): receive(m, from: voter, now: now, &effects)
     }
   }
 

@@ -3,13 +3,21 @@
 /// Shape: the rule of Alagappan et al. (FAST 2018) that damage must never count as "I have not voted", in its simplest form:
 /// no voice at all until no lost vote and no lost promise can matter.
 public struct Suspicion: Equatable, Sendable {
+  /// The highest promise and the highest slot of several answers.
+  struct Reach: Equatable, Sendable {
+    var promised = Ballot.zero
+    var lastSlot = Slot.zero
+  }
+
   public private(set) var doubt: JournalDoubt
-  /// Of this life's question; 0 until it is asked.
+  /// Of this life's present question; 0 until it is asked.
   public internal(set) var nonce: UInt64 = 0
   /// The position of the record that ends the suspicion; `.zero` until it is written.
   public internal(set) var curePosition = JournalPosition.zero
-  /// By the voter's index; nil until it has answered.
+  /// To the present question, by the voter's index; nil until it has answered.
   private(set) var answers: [Standing?]
+  /// What the sound ones answered to the first question; nil until it is asked again, because all others have answered.
+  private(set) var first: Reach?
   private let own: Int
 
   init(_ doubt: JournalDoubt, voters: Int, own: Int) {
@@ -35,42 +43,62 @@ public struct Suspicion: Equatable, Sendable {
     answers[voter] = standing
   }
 
-  private var allAreSound: Bool {
-    for i in answers.indices where i != own {
-      guard let answer = answers[i], answer.isSound else { return false }
+  /// All others have answered the first question, so whoever died before its answer counts nothing from now on: what it had
+  /// counted until then, the answers to a second question know.
+  var isTimeToAskAgain: Bool {
+    first == nil && answers.indices.allSatisfy { $0 == own || answers[$0] != nil }
+  }
+
+  mutating func askAgain(nonce: UInt64) {
+    first = reach
+    answers = Array(repeating: nil, count: answers.count)
+    self.nonce = nonce
+  }
+
+  private var reach: Reach {
+    var reach = Reach()
+    for case .some(let answer) in answers where answer.isSound {
+      reach.promised = max(reach.promised, answer.promised)
+      reach.lastSlot = max(reach.lastSlot, answer.lastSlot)
     }
-    return true
+    return reach
+  }
+
+  /// So many others that every quorum with this replica in it holds one of them.
+  var soundNeeded: Int { answers.count - Quorum(voters: answers.count).size + 1 }
+
+  /// What covers whatever this replica may have promised and voted for in earlier lives; nil while that is not known.
+  private var everything: Reach? {
+    guard let first, answers.count(where: { $0?.isSound ?? false }) >= soundNeeded else {
+      return nil
+    }
+    let second = reach
+    return Reach(
+      promised: max(first.promised, second.promised),
+      lastSlot: max(first.lastSlot, second.lastSlot))
   }
 
   /// The slot above which no vote of this replica that it does not know of matters; nil while that is not known.
   ///
   /// Three ways to know it, and the lowest counts. Whoever leads a ballot at or above every promise of this replica proposed
-  /// everything at its ballot that will ever be counted, and heard in phase 1 of everything below. Of all other voters one
-  /// counts a vote of this replica, or nobody does. And the journal may say it.
+  /// everything at its ballot that will ever be counted, and heard in phase 1 of everything below. All others together know
+  /// of every vote that was counted or will be. And the journal may say it.
   func bound(promised: Ballot) -> Slot? {
     var bound = doubt.slotsUpTo
-    var highest = Slot.zero
-    for i in answers.indices where i != own {
-      guard let answer = answers[i], answer.isSound else { continue }
-      highest = max(highest, answer.lastSlot)
-      if !doubt.isPromiseLost, answer.leading > .zero, answer.leading >= promised {
+    if !doubt.isPromiseLost {
+      for case .some(let answer) in answers where answer.isSound {
+        guard answer.leading > .zero, answer.leading >= promised else { continue }
         bound = min(bound ?? answer.lastSlot, answer.lastSlot)
       }
     }
-    if allAreSound { bound = min(bound ?? highest, highest) }
-    return bound
+    guard let slot = everything?.lastSlot else { return bound }
+    return min(bound ?? slot, slot)
   }
 
-  /// A ballot at or above every one that this replica promised; nil while that is not known.
-  ///
-  /// Every candidate has promised its own ballot durably before it asks anybody, so all others together know; a majority
-  /// of them need not, because a candidate outside of it may still come back with the lost promise.
+  /// A ballot at or above every one that this replica promised and that was or will be led; nil while that is not known.
   func floor(promised: Ballot) -> Ballot? {
     guard doubt.isPromiseLost else { return promised }
-    guard allAreSound else { return nil }
-    var floor = promised
-    for answer in answers { floor = max(floor, answer?.promised ?? .zero) }
-    return floor
+    return everything.map { max(promised, $0.promised) }
   }
 
   /// Who has not answered, or only that it is a suspect itself.
@@ -103,11 +131,10 @@ extension Replica {
     func names(_ indices: [Int]) -> String {
       indices.map { "\(configuration.voters[$0].id)" }.joined(separator: ", ")
     }
-    let need =
-      suspicion.doubt.isPromiseLost
-      ? "waits for the promises of all other members"
-      : "waits for a leader, or for all other members,"
-    return need + " to say where they stand"
+    let others =
+      suspicion.first == nil ? "all other members" : "\(suspicion.soundNeeded) sound members"
+    let leader = suspicion.doubt.isPromiseLost ? "" : "a leader, or for "
+    return "waits for \(leader)\(others) to say where they stand"
       + (silent.isEmpty ? "" : "; no answer from \(names(silent))")
       + (suspects.isEmpty ? "" : "; suspects themselves: \(names(suspects))")
   }
@@ -115,12 +142,16 @@ extension Replica {
   /// Asks those others that have not answered, until what they say is enough.
   mutating func inquire(now: Instant, _ effects: inout EffectBuffer) {
     guard var suspicion, suspicion.curePosition == .zero else { return }
-    if suspicion.nonce == 0 { suspicion.nonce = random.next() | 1 }
-    self.suspicion = suspicion
     let promised = acceptor.promised
     guard
       suspicion.bound(promised: promised) == nil || suspicion.floor(promised: promised) == nil
     else { return }
+    if suspicion.nonce == 0 {
+      suspicion.nonce = random.next() | 1
+    } else if suspicion.isTimeToAskAgain {
+      suspicion.askAgain(nonce: random.next() | 1)
+    }
+    self.suspicion = suspicion
     effects.append(.broadcast(.inquiry(Inquiry(nonce: suspicion.nonce))))
     deadlines[.inquiry] = now + options.catchUpRetry
   }
@@ -141,8 +172,11 @@ extension Replica {
             leading: leads ? proposer.ballot : .zero, lastSlot: last))))
   }
 
-  mutating func receive(_ standing: Standing, from voter: Int) {
+  mutating func receive(
+    _ standing: Standing, from voter: Int, now: Instant, _ effects: inout EffectBuffer
+  ) {
     suspicion?.take(standing, from: voter)
+    if suspicion?.isTimeToAskAgain ?? false { inquire(now: now, &effects) }
   }
 
   /// Goes on towards the cure as far as it can: everything that may hide a lost vote into a snapshot, then the record,
@@ -188,6 +222,10 @@ extension Suspicion {
         try coder.ballot(&answer.leading)
         try coder.word(&answer.lastSlot)
       }
+    }
+    try coder.optional(&first, Reach()) { coder, first throws(DecodeError) in
+      try coder.ballot(&first.promised)
+      try coder.word(&first.lastSlot)
     }
   }
 }

@@ -68,6 +68,7 @@ final class ClientDesk {
       case .unknownOutcome(let rejection): .failure(.unknownOutcome(rejection))
       case .tooLarge(let limit): .failure(.tooLarge(limit: limit))
       case .leasesDisabled: .failure(.leasesDisabled)
+      case .noRoom: .failure(.noRoom)
       }
     continuation.resume(returning: result)
     closeIfDone()

@@ -11,10 +11,12 @@ public enum ClientError: Error, Hashable, Sendable {
   case unknownOutcome(Rejection?)
   /// Performed, exactly once, but the replicas no longer have the reply.
   case replyLost
-  /// Not performed: longer than a command may be, in bytes.
+  /// Not performed: longer than a command may be, in bytes. A read: the answer is longer than that and was not sent.
   case tooLarge(limit: UInt32)
   /// A lease read, but the cluster does not use leases.
   case leasesDisabled
+  /// Not performed and never will be: the disks of the cluster are full. It goes on by itself when there is room again.
+  case noRoom
   /// Cancelled before it was handed on: not performed and never will be. Later it is `unknownOutcome`.
   case cancelled
   /// The client is closed: not performed and never will be.
@@ -30,8 +32,11 @@ extension ClientError: CustomStringConvertible {
     case .unknownOutcome(let rejection?):
       "unknown outcome: sent, and not answered before the deadline; last refused as \(rejection)"
     case .replyLost: "performed, but the reply is not kept any more"
-    case .tooLarge(let limit): "too large: a command may have \(limit) bytes"
+    case .tooLarge(let limit):
+      "too large: a command, or the answer to a read, may have \(limit) bytes"
     case .leasesDisabled: "lease read, but the cluster does not use leases"
+    case .noRoom:
+      "no room: not performed, the disks of the cluster are full; it goes on when there is room again"
     case .cancelled: "cancelled before it was sent"
     case .closed: "the client is closed"
     }

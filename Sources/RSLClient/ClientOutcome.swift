@@ -19,6 +19,8 @@ public enum ClientOutcome: Hashable, Sendable {
   case tooLarge(limit: UInt32)
   /// A lease read, but the cluster does not use leases.
   case leasesDisabled
+  /// Not performed and never will be: the disks of the cluster are full.
+  case noRoom
 
   @inline(__always)
   init(_ result: ClientResult, reply: inout Range<Int>) {
@@ -35,6 +37,7 @@ public enum ClientOutcome: Hashable, Sendable {
     case .unknownOutcome(let rejection): self = .unknownOutcome(rejection)
     case .tooLarge(let limit): self = .tooLarge(limit: limit)
     case .leasesDisabled: self = .leasesDisabled
+    case .noRoom: self = .noRoom
     }
   }
 }
@@ -89,7 +92,7 @@ public struct ClientCounters: Hashable, Sendable {
     case .overloaded: overloaded &+= 1
     case .unavailable: unavailable &+= 1
     case .unknownOutcome: unknownOutcomes &+= 1
-    case .tooLarge, .leasesDisabled: refused &+= 1
+    case .tooLarge, .leasesDisabled, .noRoom: refused &+= 1
     }
   }
 }

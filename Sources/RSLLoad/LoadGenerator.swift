@@ -120,7 +120,7 @@ private final class LoadThread {
     case .overloaded: result.pointee.overloaded += 1
     case .unavailable: result.pointee.unavailable += 1
     case .unknownOutcome: result.pointee.unknownOutcomes += 1
-    case .appliedWithoutReply, .read, .tooLarge, .leasesDisabled:
+    case .appliedWithoutReply, .read, .tooLarge, .leasesDisabled, .noRoom:
       result.pointee.withoutReply += 1
     }
     if phase == .ending {

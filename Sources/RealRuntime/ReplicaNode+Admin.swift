@@ -22,6 +22,9 @@ extension ReplicaNode: AdminBackend {
     guard host.leader != nil else {
       return NodeHealth(isAlive: true, isReady: false, reason: "no leader is known")
     }
+    if let reason = host.noRoom {
+      return NodeHealth(isAlive: true, isReady: false, reason: reason)
+    }
     return NodeHealth(isAlive: true, isReady: true)
   }
 
@@ -96,20 +99,23 @@ extension ReplicaNode: AdminBackend {
     status.journal = .init(
       segments: host.journalSegments,
       bytes: UInt64(host.journalSegments) * UInt64(configuration.journal.segmentBytes),
-      bytesWritten: host.journalBytesWritten, flushes: host.journalFlushes)
+      bytesWritten: host.journalBytesWritten, flushes: host.journalFlushes,
+      fences: host.journalFences, bytesLeft: UInt64(host.journalBytesLeft))
+    status.noRoom = host.noRoom
     status.peers = host.peers.map { peer in
       let address = configuration.members.first { $0.id == peer.id }
       return .init(
         id: peer.id.rawValue, address: address.map { "\($0.host):\($0.peerPort)" } ?? "",
         isConnected: peer.isConnected, lagSlots: peer.lagSlots,
-        unsentBytes: UInt64(peer.unsentBytes))
+        unsentBytes: UInt64(peer.unsentBytes), isShortOfRoom: peer.isShortOfRoom)
     }
     status.sessions = host.sessions
     status.clientConnections = host.clientConnections
     let counters = host.counters
     status.rejections = [
       "notLeader": counters.rejectedNotLeader, "overloaded": counters.rejectedOverloaded,
-      "other": counters.rejectedOther, "logBufferFull": counters.logBufferFull,
+      "noRoom": counters.rejectedNoRoom, "other": counters.rejectedOther,
+      "logBufferFull": counters.logBufferFull,
     ]
     status.screened = Dictionary(
       uniqueKeysWithValues: zip(ScreenReason.allCases, host.screened).map { ("\($0)", $1) })

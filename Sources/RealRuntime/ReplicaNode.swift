@@ -96,7 +96,8 @@ public final class ReplicaNode: Sendable {
       credentials: try credentials ?? TLSCredentials(configuration),
       ledger: RefusalLedger(logger: logger),
       handshakeDeadline: configuration.limits.handshakeDeadline,
-      connectionsMax: configuration.limits.connections)
+      connectionsMax: configuration.limits.connections,
+      memberSilenceMax: configuration.memberSilenceMax)
   }
 
   private init(

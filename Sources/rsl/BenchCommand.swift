@@ -18,7 +18,13 @@ struct Bench: AsyncParsableCommand {
   @Option(help: "Connections of clients.") var connections = 1
   @Option(help: "Commands under way on each connection.") var outstanding = 1_024
   @Option(help: "How long to measure.") var seconds = 10.0
-  @Option(help: "How long to load before measuring.") var warmUp = 1.0
+  @Option(
+    help: ArgumentHelp(
+      "How long to load before measuring.",
+      discussion: """
+        Until its log buffer has gone round once and its journal has segments to use again, a replica asks the kernel for \
+        memory and writes every block of its journal twice.
+        """)) var warmUp = 3.0
   @Option(help: "Where the journals lie; a new folder in it is made, and removed.")
   var directory = "."
   @Flag(help: "Keep the folder.") var keep = false

@@ -12,6 +12,7 @@ struct ReplicaReading {
   var system: Double
   var journalBytesWritten: UInt64
   var journalFlushes: UInt64
+  var journalFences: UInt64
 
   /// One reading of each replica, in order; throws when one does not run any more or does not answer.
   static func all(of cluster: LocalCluster) async throws -> [ReplicaReading] {
@@ -26,7 +27,8 @@ struct ReplicaReading {
       let (user, system) = processorTime(of: replica.pid ?? 0)
       return ReplicaReading(
         id: replica.id, role: status.role, user: user, system: system,
-        journalBytesWritten: status.journal.bytesWritten, journalFlushes: status.journal.flushes)
+        journalBytesWritten: status.journal.bytesWritten, journalFlushes: status.journal.flushes,
+        journalFences: status.journal.fences)
     }
   }
 
@@ -34,7 +36,8 @@ struct ReplicaReading {
     ReplicaReading(
       id: a.id, role: a.role, user: a.user - b.user, system: a.system - b.system,
       journalBytesWritten: a.journalBytesWritten - b.journalBytesWritten,
-      journalFlushes: a.journalFlushes - b.journalFlushes)
+      journalFlushes: a.journalFlushes - b.journalFlushes,
+      journalFences: a.journalFences - b.journalFences)
   }
 
   private static func processorTime(of pid: Int32) -> (user: Double, system: Double) {
@@ -60,6 +63,8 @@ struct BenchReport: Encodable {
     /// nil for the client.
     var journalBytesWritten: UInt64?
     var journalFlushes: UInt64?
+    /// Of persistent memory; nil in files.
+    var journalFences: UInt64?
   }
 
   var replicas: Int
@@ -115,7 +120,8 @@ struct BenchReport: Encodable {
           name: "replica-\($0.id.rawValue)", role: $0.role,
           userNanosecondsPerOperation: $0.user * each,
           systemNanosecondsPerOperation: $0.system * each,
-          journalBytesWritten: $0.journalBytesWritten, journalFlushes: $0.journalFlushes)
+          journalBytesWritten: $0.journalBytesWritten, journalFlushes: $0.journalFlushes,
+          journalFences: $0.journalFences > 0 ? $0.journalFences : nil)
       }
   }
 
@@ -153,6 +159,9 @@ struct BenchReport: Encodable {
       line += String(format: "  %.1f bytes written", Double(bytes) / max(1, all))
       line += "  \(flushes) flushes"
       if flushes > 0 { line += String(format: " (%.1f operations)", all / Double(flushes)) }
+      if let fences = process.journalFences, flushes > 0 {
+        line += String(format: "  %.2f fences a flush", Double(fences) / Double(flushes))
+      }
       line += "  \(process.role)"
     }
     return line

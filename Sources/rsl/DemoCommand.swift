@@ -3,7 +3,6 @@ import Foundation
 import Protocol
 import RSLClient
 import RealRuntime
-import Synchronization
 
 struct Demo: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -76,7 +75,7 @@ struct Demo: AsyncParsableCommand {
     try await Task.sleep(for: .seconds(seconds))
     load.cancel()
     await load.value
-    let lost = await verify(client, ledger)
+    let lost = await AcknowledgedWrites(ledger.acknowledged).lost(client)
     await client.close()
     report(ledger, lost, outages)
     guard lost == 0 else { throw CommandFailure(.safety, "\(lost) acknowledged writes are lost") }
@@ -95,24 +94,6 @@ struct Demo: AsyncParsableCommand {
     }
     // Behind by no more than what is under way.
     return status.appliedUpTo + 256 >= ledger.highestSlot
-  }
-
-  /// How many acknowledged writes cannot be read back.
-  private func verify(_ client: Client, _ ledger: Ledger) async -> Int {
-    var lost = 0
-    for (key, puts) in ledger.acknowledged {
-      var query: [UInt8] = []
-      ByteStore.encodeGet(key, into: &query)
-      guard let reply = try? await client.read(query), reply.bytes.count >= 8 else {
-        lost += 1
-        continue
-      }
-      let found = reply.bytes.prefix(8).enumerated().reduce(UInt64(0)) {
-        $0 | UInt64($1.element) << UInt64(8 * $1.offset)
-      }
-      if found < puts { lost += Int(puts - found) }
-    }
-    return lost
   }
 
   private func report(_ ledger: Ledger, _ lost: Int, _ outages: Outages) {
@@ -137,90 +118,4 @@ struct Demo: AsyncParsableCommand {
   }
 
   private func say(_ text: String) { if format == .table { print(text) } }
-}
-
-/// What the cluster has acknowledged, and when.
-private final class Ledger: Sendable {
-  private struct State {
-    var count = 0
-    var unknown = 0
-    var highestSlot: UInt64 = 0
-    /// By key: how many puts were acknowledged at least.
-    var puts: [UInt64: UInt64] = [:]
-    var lastAt = ContinuousClock.now
-    var gap = Duration.zero
-    var latencies: [Duration] = []
-  }
-
-  private static let latenciesMax = 1 << 18
-  private let state = Mutex(State())
-
-  var count: Int { state.withLock { $0.count } }
-  var unknown: Int { state.withLock { $0.unknown } }
-  var highestSlot: UInt64 { state.withLock { $0.highestSlot } }
-  var acknowledged: [(key: UInt64, puts: UInt64)] {
-    state.withLock { $0.puts.map { ($0.key, $0.value) } }
-  }
-
-  func acknowledge(_ key: UInt64, puts: UInt64, slot: Slot, took: Duration) {
-    state.withLock { state in
-      let now = ContinuousClock.now
-      state.gap = max(state.gap, now - state.lastAt)
-      state.lastAt = now
-      state.count += 1
-      state.highestSlot = max(state.highestSlot, slot.rawValue)
-      state.puts[key] = max(state.puts[key] ?? 0, puts)
-      if state.latencies.count < Self.latenciesMax { state.latencies.append(took) }
-    }
-  }
-
-  func noteUnknown() { state.withLock { $0.unknown += 1 } }
-
-  func beginOutage() { state.withLock { $0.gap = .zero } }
-
-  /// The longest time without an acknowledgement since `beginOutage`, in seconds.
-  func longestGap() -> Double { state.withLock { $0.gap / .seconds(1) } }
-
-  /// In seconds.
-  func latency(_ share: Double) -> Double {
-    let sorted = state.withLock { $0.latencies }.sorted()
-    return sorted.isEmpty ? 0 : sorted[Int(Double(sorted.count - 1) * share)] / .seconds(1)
-  }
-}
-
-/// Writers of their own keys, each as fast as the cluster answers.
-private struct Writers: Sendable {
-  let client: Client
-  let ledger: Ledger
-
-  init(_ client: Client, _ ledger: Ledger) {
-    self.client = client
-    self.ledger = ledger
-  }
-
-  func run(_ count: Int) async {
-    await withTaskGroup { group in
-      for writer in 0..<count {
-        group.addTask {
-          while !Task.isCancelled { await write(UInt64(writer)) }
-        }
-      }
-    }
-  }
-
-  private func write(_ key: UInt64) async {
-    var command: [UInt8] = []
-    ByteStore.encodePut(key, value: [UInt8](repeating: 7, count: 48).span.bytes, into: &command)
-    let begin = ContinuousClock.now
-    do throws(ClientError) {
-      let reply = try await client.execute(command)
-      guard reply.bytes.count == 8 else { return ledger.noteUnknown() }
-      let puts = reply.bytes.enumerated().reduce(UInt64(0)) {
-        $0 | UInt64($1.element) << UInt64(8 * $1.offset)
-      }
-      ledger.acknowledge(key, puts: puts, slot: reply.slot, took: ContinuousClock.now - begin)
-    } catch {
-      if case .unknownOutcome = error { ledger.noteUnknown() }
-    }
-  }
 }

@@ -13,7 +13,8 @@ struct Rsl: AsyncParsableCommand {
     version: RealRuntimeVersion.text,
     subcommands: [
       Serve.self, Format.self, Config.self, DevCACommand.self, Status.self, Top.self, Leader.self,
-      Snapshot.self, Inspect.self, Trace.self, Bench.self, Demo.self, Soak.self,
+      Snapshot.self, Inspect.self, Trace.self, Bench.self, Demo.self,
+      PowerCut.self, Soak.self,
     ])
 
   static func main() async {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CoreMetrics
 import Foundation
 import RealRuntime
 
@@ -36,8 +37,10 @@ struct Serve: AsyncParsableCommand {
   @OptionGroup var arguments: ConfigurationArguments
 
   func run() async throws {
+    let metrics = PrometheusRegistry()
+    MetricsSystem.bootstrap(metrics)
     do throws(ReplicaProcess.Failure) {
-      try await ReplicaProcess.run(machine: ByteStore()) {
+      try await ReplicaProcess.run(machine: ByteStore(), metrics: metrics) {
         [arguments] () throws(ConfigurationError) in try arguments.loaded()
       }
     } catch {

@@ -25,7 +25,8 @@ extension OverSockets {
         case .appliedWithoutReply: #expect(times[tag] == 1, "command \(tag)")
         case .overloaded, .unavailable, .tooLarge: #expect(times[tag] == 0, "command \(tag)")
         case .unknownOutcome: break
-        case .read, .leasesDisabled: Issue.record("command \(tag) ended as \(ending.outcome)")
+        case .read, .leasesDisabled, .noRoom:
+          Issue.record("command \(tag) ended as \(ending.outcome)")
         }
       }
       #expect(report.counters.outstanding == 0)

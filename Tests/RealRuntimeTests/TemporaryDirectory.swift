@@ -4,9 +4,9 @@ import Foundation
 final class TemporaryDirectory: Sendable {
   let path: String
 
-  init(_ name: String = #function) {
+  init(_ name: String = #function, in root: String = NSTemporaryDirectory()) {
     let safe = name.filter { $0.isLetter || $0.isNumber }
-    path = NSTemporaryDirectory() + "rsl-\(safe)-\(UUID().uuidString.prefix(8))"
+    path = (root.hasSuffix("/") ? root : root + "/") + "rsl-\(safe)-\(UUID().uuidString.prefix(8))"
     try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   }
 

@@ -31,6 +31,8 @@ public enum ClientResult: Hashable, Sendable {
   case tooLarge(limit: UInt32)
   /// A lease read, but the cluster does not use leases.
   case leasesDisabled
+  /// Not performed and never will be: the disks of the cluster are full, and stayed so for `ClientOptions.roomPatience`.
+  case noRoom
 }
 
 /// What the client asks of its host. Performed in order; ranges point into `ClientEffects.bytes`.
@@ -85,12 +87,16 @@ public struct ClientOptions: Hashable, Sendable {
   /// The longest wait before the next replica is asked, when the last one was not there or knew no leader. Nothing is
   /// wrong with a cluster that elects, so this bounds how long its new leader goes unnoticed.
   public var searchMax: TimeSpan
+  /// How long commands are sent again to a cluster whose disks are full. Another leader or a snapshot may make room within
+  /// moments; after that it takes an operator, and whoever waits is better told.
+  public var roomPatience: TimeSpan
 
   public init(
     replicas: [ReplicaID], windowMax: Int = 16, queueMax: Int = 1024, readsMax: Int = 16,
     payloadMax: Int = 1 << 20, retryMin: TimeSpan = .milliseconds(200),
     retryMax: TimeSpan = .seconds(5), backoffMin: TimeSpan = .milliseconds(5),
-    backoffMax: TimeSpan = .seconds(1), searchMax: TimeSpan? = nil
+    backoffMax: TimeSpan = .seconds(1), searchMax: TimeSpan? = nil,
+    roomPatience: TimeSpan = .milliseconds(250)
   ) {
     precondition(!replicas.isEmpty, "a client needs a replica to talk to")
     precondition(windowMax > 0 && queueMax > 0 && readsMax > 0, "nothing could ever be sent")
@@ -105,5 +111,6 @@ public struct ClientOptions: Hashable, Sendable {
     self.backoffMin = backoffMin
     self.backoffMax = backoffMax
     self.searchMax = searchMax ?? backoffMax
+    self.roomPatience = roomPatience
   }
 }

@@ -49,6 +49,7 @@ private enum ResponseCode: UInt8 {
   case tooLarge = 21
   case notApplied = 22
   case leasesDisabled = 23
+  case noRoom = 24
 
   var hasReply: Bool { self == .applied || self == .read }
   var hasWord: Bool {
@@ -133,6 +134,7 @@ extension ClientMessage {
     case .tooLarge(let limit): response(.tooLarge, limit, id, 0, &bytes)
     case .notApplied(let slot): response(.notApplied, 0, id, slot.rawValue, &bytes)
     case .leasesDisabled: response(.leasesDisabled, 0, id, 0, &bytes)
+    case .noRoom: response(.noRoom, 0, id, 0, &bytes)
     }
   }
 
@@ -231,6 +233,7 @@ extension ClientMessage {
       case .tooLarge: .rejected(.tooLarge(limit: extra))
       case .notApplied: .rejected(.notApplied(appliedUpTo: Slot(word)))
       case .leasesDisabled: .rejected(.leasesDisabled)
+      case .noRoom: .rejected(.noRoom)
       }
     return .response(id, response)
   }

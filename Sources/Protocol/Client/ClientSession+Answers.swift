@@ -121,6 +121,7 @@ extension ClientSession {
     failures = 0
     redirections = 0
     lastRejection = nil
+    noRoomSince = .never
     if blockedUntil == .never { retryAt = windowCount > 0 ? now + jittered(retryTime) : .never }
   }
 
@@ -154,6 +155,11 @@ extension ClientSession {
     case .overloaded:
       isProbing = true
       wait(now, atMost: options.backoffMax)
+    case .noRoom:
+      isProbing = true
+      wait(now, atMost: options.roomPatience)
+      noRoomSince = min(noRoomSince, now)
+      if now - noRoomSince >= options.roomPatience { giveUpForRoom(&effects) }
     case .tooLarge, .notApplied, .leasesDisabled:
       wait(now, atMost: options.backoffMax)
     }
@@ -168,6 +174,26 @@ extension ClientSession {
     guard let i = pendingIndex(sequence) else { return }
     if !window[i].isReported { report(i, .tooLarge(limit: limit), &effects) }
     abandonSession(&effects)
+  }
+
+  /// The disks are full and stay so: everybody is told now rather than at the deadline. What comes next is tried again, after
+  /// the wait.
+  private mutating func giveUpForRoom(_ effects: inout ClientEffects) {
+    if windowCount > 0 { abandonSession(&effects) }
+    if state == .registering { state = .none }
+    for k in 0..<queueCount where !queue[queueIndex(k)].isReported {
+      queue[queueIndex(k)].isReported = true
+      effects.effects.append(.complete(tag: queue[queueIndex(k)].tag, .noRoom))
+    }
+  }
+
+  /// How a request ends that was not performed, by the last reason for not taking it.
+  static func resultOfUnsent(_ rejection: Rejection?) -> ClientResult {
+    switch rejection {
+    case .overloaded: .overloaded
+    case .noRoom: .noRoom
+    default: .unavailable
+    }
   }
 
   /// Gives the session up: nobody will answer what is in flight.
@@ -208,8 +234,7 @@ extension ClientSession {
       let wasSent = queue[i].wasSent
       contracts.ensure(.clientPostUnsentMeansUnperformed, !wasSent)
       queue[i].isReported = true
-      let result: ClientResult = lastRejection == .overloaded ? .overloaded : .unavailable
-      effects.effects.append(.complete(tag: queue[i].tag, result))
+      effects.effects.append(.complete(tag: queue[i].tag, Self.resultOfUnsent(lastRejection)))
     }
     passReadDeadlines(now, &effects)
     if windowCount > 0, waitedFor == 0 { abandonSession(&effects) }

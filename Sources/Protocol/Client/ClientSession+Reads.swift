@@ -107,7 +107,7 @@ extension ClientSession {
       sendRead(i, now, &effects)
     case .notLeader(nil), .notApplied:
       waitRead(i, now, moveOn: true)
-    case .overloaded:
+    case .overloaded, .noRoom:
       waitRead(i, now, moveOn: false)
     case .tooLarge(let limit):
       complete(i, .tooLarge(limit: limit), &effects)
@@ -170,7 +170,7 @@ extension ClientSession {
         requestsDue = min(requestsDue, reads[i].deadline)
         continue
       }
-      complete(i, reads[i].lastRejection == .overloaded ? .overloaded : .unavailable, &effects)
+      complete(i, Self.resultOfUnsent(reads[i].lastRejection), &effects)
     }
   }
 }

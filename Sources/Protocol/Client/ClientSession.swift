@@ -70,6 +70,8 @@ public struct ClientSession: Sendable {
   var gapBase: UInt64 = 0
   var gapAt = Instant.zero
   var lastRejection: Rejection?
+  /// Since when the cluster has said nothing but that its disks are full; `.never` when they are not.
+  var noRoomSince = Instant.never
   var payloadMax: Int
   var deadlineSet = Instant.never
   var reads: [PendingRead]

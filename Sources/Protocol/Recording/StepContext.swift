@@ -148,7 +148,9 @@ enum StepTag {
   }
 
   enum Rejection: UInt8 {
-    case notLeader, notLeaderUnknown, overloaded, transferring, tooLarge, notApplied, leasesDisabled
+    case notLeader, notLeaderUnknown, overloaded, transferring, tooLarge, notApplied,
+      leasesDisabled,
+      noRoom
   }
 }
 

@@ -214,6 +214,7 @@ struct StepDecoder {
     case .tooLarge: return .tooLarge(limit: try reader.packed32())
     case .notApplied: return .notApplied(appliedUpTo: try applied(&reader))
     case .leasesDisabled: return .leasesDisabled
+    case .noRoom: return .noRoom
     case nil: throw DecodeError(.unknownTag, at: at)
     }
   }

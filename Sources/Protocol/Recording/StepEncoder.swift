@@ -246,6 +246,7 @@ struct StepEncoder {
       tag(.notApplied)
       putApplied(slot, &out)
     case .leasesDisabled: tag(.leasesDisabled)
+    case .noRoom: tag(.noRoom)
     }
   }
 }

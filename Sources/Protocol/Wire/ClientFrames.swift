@@ -80,6 +80,11 @@ extension FrameWriter {
     ClientMessages.headLength + (length + 7) & ~7
   }
 
+  /// The longest client's message that a frame of `lengthMax` holds, in bytes.
+  public var clientMessageMax: Int {
+    (lengthMax - FrameHeader.length - ClientMessages.headLength) & ~7
+  }
+
   /// Appends an encoded `ClientMessage`.
   public mutating func append(clientMessage message: RawSpan, into out: inout [UInt8]) {
     append(clientMessageOf: message.byteCount, into: &out) { $0.put(message) }

@@ -6,6 +6,8 @@ public enum FrameKind: UInt8, Hashable, Sendable, CaseIterable {
   case peer = 2
   /// Messages between a client and a replica.
   case client = 3
+  /// From one replica's host to another's: one `HostNotice`.
+  case notice = 4
 }
 
 /// Where a frame comes from and goes to.

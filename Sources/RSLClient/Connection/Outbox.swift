@@ -28,9 +28,7 @@ struct Outbox {
   var frameLengthMax: Int { writer.lengthMax }
 
   /// The longest message that fits a frame of that length.
-  var messageLengthMax: Int {
-    (writer.lengthMax - FrameHeader.length - ClientMessages.headLength) & ~7
-  }
+  var messageLengthMax: Int { writer.clientMessageMax }
 
   enum Addition { case added, tooLong, full }
 

@@ -25,6 +25,14 @@ extension NodeStatus {
       "rsl_journal_written_bytes_total", .counter, journal.bytesWritten,
       "Bytes written to the journal.")
     one("rsl_journal_flushes_total", .counter, journal.flushes, "Flushes of the journal.")
+    one(
+      "rsl_journal_fences_total", .counter, journal.fences,
+      "Fences that flushes into persistent memory took.")
+    one(
+      "rsl_journal_left_bytes", .gauge, journal.bytesLeft,
+      "What the journal can still write without asking the disk for room.")
+    one(
+      "rsl_no_room", .gauge, noRoom == nil ? 0 : 1, "1 while a full disk keeps it from commands.")
     one("rsl_sessions", .gauge, sessions, "Sessions of clients that are kept.")
     one("rsl_client_connections", .gauge, clientConnections, "Open connections of clients.")
     writePeers(into: &text)

@@ -17,12 +17,21 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     /// Since the start.
     public var bytesWritten: UInt64
     public var flushes: UInt64
+    /// Of persistent memory, for these flushes; 0 in files.
+    public var fences: UInt64
+    /// What can still be written, whatever becomes of the disk's free space.
+    public var bytesLeft: UInt64
 
-    public init(segments: Int, bytes: UInt64, bytesWritten: UInt64, flushes: UInt64) {
+    public init(
+      segments: Int, bytes: UInt64, bytesWritten: UInt64, flushes: UInt64, fences: UInt64,
+      bytesLeft: UInt64
+    ) {
       self.segments = segments
       self.bytes = bytes
       self.bytesWritten = bytesWritten
       self.flushes = flushes
+      self.fences = fences
+      self.bytesLeft = bytesLeft
     }
   }
 
@@ -33,15 +42,19 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     /// How many slots it is behind what is chosen here; nil where that is not known.
     public var lagSlots: UInt64?
     public var unsentBytes: UInt64
+    /// Its disk has no room for more commands.
+    public var isShortOfRoom: Bool
 
     public init(
-      id: UInt32, address: String, isConnected: Bool, lagSlots: UInt64?, unsentBytes: UInt64
+      id: UInt32, address: String, isConnected: Bool, lagSlots: UInt64?, unsentBytes: UInt64,
+      isShortOfRoom: Bool = false
     ) {
       self.id = id
       self.address = address
       self.isConnected = isConnected
       self.lagSlots = lagSlots
       self.unsentBytes = unsentBytes
+      self.isShortOfRoom = isShortOfRoom
     }
   }
 
@@ -71,7 +84,10 @@ public struct NodeStatus: Codable, Hashable, Sendable {
   public var appliedUpTo: UInt64 = 0
   public var truncatedUpTo: UInt64 = 0
   public var snapshotSlot: UInt64 = 0
-  public var journal = Journal(segments: 0, bytes: 0, bytesWritten: 0, flushes: 0)
+  public var journal = Journal(
+    segments: 0, bytes: 0, bytesWritten: 0, flushes: 0, fences: 0, bytesLeft: 0)
+  /// Why commands are refused or this node stands aside, and what to do; nil when every disk has room.
+  public var noRoom: String?
   public var peers: [Peer] = []
   public var sessions = 0
   public var clientConnections = 0

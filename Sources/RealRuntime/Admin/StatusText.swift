@@ -35,7 +35,7 @@ public enum StatusText {
         "UP",
       ]
     ]
-    var failures: [String] = []
+    var remarks: [String] = []
     for answer in answers {
       switch answer.result {
       case .success(let node):
@@ -45,14 +45,19 @@ public enum StatusText {
           "\(node.appliedUpTo)", "\(node.snapshotSlot)", size(node.journal.bytes),
           "\(node.clientConnections)", time(node.uptimeSeconds),
         ])
-      case .failure(let failure): failures.append("unreachable: \(failure)")
+        if let reason = node.noRoom { remarks.append("node \(node.id): \(reason)") }
+        if let reason = node.suspicion {
+          remarks.append("node \(node.id) does not vote: \(reason)")
+        }
+      case .failure(let failure): remarks.append("unreachable: \(failure)")
       }
     }
     let peers = answers.flatMap { answer -> [[String]] in
       guard case .success(let node) = answer.result else { return [] }
       return node.peers.map { peer in
         [
-          "\(node.id) to \(peer.id)", peer.isConnected ? "connected" : "lost",
+          "\(node.id) to \(peer.id)",
+          peer.isConnected ? peer.isShortOfRoom ? "no room" : "connected" : "lost",
           peer.lagSlots.map { "\($0)" } ?? "-", size(peer.unsentBytes), peer.address,
         ]
       }
@@ -62,12 +67,7 @@ public enum StatusText {
       let header = ["PEER", "STATE", "LAG", "UNSENT", "ADDRESS"]
       lines += [""] + Columns(rows: [header] + peers).lines
     }
-    for case .success(let node) in answers.map(\.result) {
-      if let suspicion = node.suspicion {
-        lines += ["", "Replica \(node.id) does not vote: \(suspicion)"]
-      }
-    }
-    return lines + failures
+    return lines + remarks
   }
 
   /// The times of a node's stages, in microseconds; with an earlier status, commands per second too.

@@ -75,7 +75,12 @@ extension ConfigurationKey {
         \.journal.segmentBytes, "The size of a preallocated journal segment."),
       .one(
         "journal.flush", .choice, \.journal.flush,
-        "How the journal is made durable. `direct` falls back on `fdatasync`; `none` loses data."),
+        "How the journal is made durable. `direct` falls back on `fdatasync`; `pmem` needs persistent memory; `none` loses data."
+      ),
+      .one(
+        "journal.pmem-accept-volatile", .flag, \.journal.acceptsVolatileMemory,
+        "Lets `pmem` use memory that is not persistent, such as `/dev/shm`: it may be lost with the machine."
+      ),
       .one(
         "log.bytes", .bytes(1 << 20...64 << 30, multipleOf: 4096), \.logBytes,
         "Memory for the bytes of commands, kept for members and for applying."),

@@ -15,6 +15,11 @@ extension NodeConfiguration {
     if journal.flush == .none {
       warnings.append("journal.flush is none: acknowledged commands are lost in a crash")
     }
+    if journal.flush == .pmem, journal.acceptsVolatileMemory {
+      warnings.append(
+        "journal.pmem-accept-volatile: where data-directory is not on persistent memory, acknowledged commands may be lost "
+          + "with the machine")
+    }
     if insecure.plaintextAnywhere {
       warnings.append("insecure.plaintext-anywhere: anybody in between reads and alters everything")
     }

@@ -70,6 +70,9 @@ public struct NodeConfiguration: Hashable, Sendable {
     /// The size of a preallocated segment.
     public var segmentBytes = 64 << 20
     public var flush = FlushMode.direct
+    /// Takes memory that is not persistent for `pmem`: what is acknowledged survives the process, and a crash of the machine
+    /// only where the file system keeps it.
+    public var acceptsVolatileMemory = false
 
     public init() {}
   }
@@ -83,6 +86,9 @@ public struct NodeConfiguration: Hashable, Sendable {
     case fdatasync
     /// Every write waits for the disk (`O_DSYNC`).
     case dsync
+    /// Segments are mapped from persistent memory (a file system mounted with DAX), and written by the loop itself with stores
+    /// and fences.
+    case pmem
     /// Nothing is durable; for tests that do not need it.
     case none
   }
@@ -175,6 +181,9 @@ extension NodeConfiguration {
     configuration.insecure.plaintext = true
     return configuration
   }
+
+  /// A member's connection on which nothing is acknowledged for so long is made anew.
+  var memberSilenceMax: TimeSpan { options.electionTimeout * 4 }
 
   /// The entry of this process.
   public var ownAddress: MemberAddress? { members.first { $0.id == replica } }

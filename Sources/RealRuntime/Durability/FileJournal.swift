@@ -5,11 +5,13 @@ import Protocol
 /// The journal in files: one for each segment, written ahead of need, so that a flush changes no file's length.
 ///
 /// Everything that was appended since the flush before is one write and one flush, made by a thread of its own while the
-/// loop goes on. A segment's file is made beforehand and full of zeroes; one that is no longer needed is made again by
+/// loop goes on; or, in persistent memory, stored by the loop itself. A segment's file is made beforehand and full of zeroes; one that is no longer needed is made again by
 /// voiding its header. Nothing is ever flushed twice: a flush that failed ends the replica.
 final class FileJournal {
   /// A flush ends on a multiple of this, in bytes: what a disk writes in one piece.
   static let blockLength = 512
+  /// The same for persistent memory: a line of the processor's cache.
+  static let lineLength = 64
 
   let directory: String
   let options: NodeConfiguration.Journal
@@ -17,10 +19,17 @@ final class FileJournal {
   let mode: NodeConfiguration.FlushMode
   /// The configuration the replica is in: of every segment that is begun from now on.
   var configuration: ConfigurationSpan
+  /// What a flush in persistent memory relies on; nil in files.
+  let persistence: PmemSupport.Persistence?
   private var writer: JournalWriter
-  private let flusher: FlushThread
+  /// Nil in persistent memory, where there is nothing to wait for.
+  private let flusher: FlushThread?
+  private let worker: WorkerThread
   private let spares: SpareSegments
+  private let reserve: JournalReserve
   private(set) var descriptors: [(number: UInt64, descriptor: Int32)] = []
+  /// The segment that is being written, when it is persistent memory.
+  private var mapping: PmemMapping?
 
   /// What is appended and not handed to the flusher.
   private var staged: FlushJob
@@ -33,14 +42,18 @@ final class FileJournal {
   /// The lowest position of the log buffer that is still to be written.
   private var lowestInFlight: UInt64?
   private(set) var flushes: UInt64 = 0
+  /// Of persistent memory, two for each flush.
+  private(set) var fences: UInt64 = 0
   private(set) var bytesWritten: UInt64 = 0
 
-  /// - Parameter done: called by the flush thread when a flush has ended.
+  /// Throws `PmemSupport.Refusal` when it is to be in persistent memory and cannot, otherwise `SystemError`: when a file cannot
+  /// be made or written, for want of space too. It goes on only with a segment to write to.
   init(
     directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
     configuration: ConfigurationSpan, recovered: RecoveredJournal, worker: WorkerThread,
-    waker: WakeUp
-  ) throws(SystemError) {
+    waker: WakeUp, reserve: JournalReserve = JournalReserve(),
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
+  ) throws {
     self.directory = directory
     self.options = options
     let mode =
@@ -48,12 +61,24 @@ final class FileJournal {
       ? .fdatasync : options.flush
     self.mode = mode
     self.configuration = configuration
+    self.worker = worker
+    let isMapped = mode == .pmem
+    persistence =
+      isMapped
+      ? try PmemSupport.persistence(
+        in: directory, acceptsVolatile: options.acceptsVolatileMemory) : nil
+    // What fills the last line of a mapped segment must lie in it as well: a mapping does not grow.
     writer = JournalWriter(
-      identity: identity, after: recovered, segmentLengthMax: options.segmentBytes,
-      blockLength: Self.blockLength)
-    flusher = try FlushThread(waker: waker, mode: mode)
-    spares = SpareSegments(
-      directory: directory, length: options.segmentBytes, mode: mode, worker: worker)
+      identity: identity, after: recovered,
+      segmentLengthMax: options.segmentBytes - (isMapped ? 2 * Self.lineLength : 0),
+      blockLength: isMapped ? Self.lineLength : Self.blockLength)
+    flusher = isMapped ? nil : try FlushThread(waker: waker, mode: mode)
+    self.reserve = reserve
+    // One to be begun next, one for a restart, and as many as the reserve takes.
+    let reserved = (reserve.total + options.segmentBytes - 1) / options.segmentBytes
+    spares = try SpareSegments(
+      directory: directory, length: options.segmentBytes, mode: mode, wanted: 2 + reserved,
+      isNew: recovered.segments.isEmpty, worker: worker, maker: maker)
     staged = FlushJob()
     resting = FlushJob()
     for segment in recovered.segments {
@@ -63,12 +88,10 @@ final class FileJournal {
       try check("fsync", path) { fsync(descriptor) }
       descriptors.append((segment.number, descriptor))
     }
-    try beginSegment()
+    try beginSegment(nil)
     padToBlock()
     // The first step of the replica comes after its journal exists.
-    staged.obey(mode)
-    try staged.perform(nil)
-    recycle(staged)
+    try performStaged(nil)
   }
 
   deinit { for entry in descriptors { close(entry.descriptor) } }
@@ -86,7 +109,7 @@ final class FileJournal {
   }
 
   func append(_ record: JournalRecord, _ log: LogBuffer) throws(SystemError) {
-    if !writer.hasRoom(for: record) { try beginSegment() }
+    if !writer.hasRoom(for: record) { try beginSegment(log.memory) }
     let payload = record.payload
     staged.append { bytes in
       writer.appendGathered(record, payload: log.bytes(payload).bytes, into: &bytes.bytes)
@@ -109,26 +132,40 @@ final class FileJournal {
       isSpareWanted = true
       spares.prepare()
     }
-    bytesWritten += UInt64(staged.count)
-    if staged.count <= Self.inlineMax {
-      staged.obey(mode)
-      try staged.perform(log.memory)
-      flushes += 1
-      recycle(staged)
+    if bytesLeft < reserve.total, !spares.hasShortage { try spares.makeNow() }
+    guard let flusher, staged.count > Self.inlineMax else {
+      try performStaged(log.memory)
       return flush.map { writer.flushed($0) }
     }
+    bytesWritten += UInt64(staged.count)
     lowestInFlight = staged.lowestPosition
     isFlushing = true
     flusher.run(staged, log.memory)
     staged = resting ?? FlushJob()
-    staged.begin(descriptors[descriptors.count - 1].descriptor, at: Int(writer.end.mark.offset))
+    stage(staged)
     resting = nil
     return nil
   }
 
+  /// Writes and flushes on this thread.
+  private func performStaged(_ log: LogBuffer.Memory?) throws(SystemError) {
+    bytesWritten += UInt64(staged.count)
+    staged.obey(mode)
+    try staged.perform(log)
+    flushes += 1
+    fences += UInt64(staged.fences)
+    recycle(staged)
+  }
+
+  /// What is appended to the job from now on belongs behind everything that was written.
+  private func stage(_ job: FlushJob) {
+    job.begin(
+      descriptors[descriptors.count - 1].descriptor, mapping, at: Int(writer.end.mark.offset))
+  }
+
   /// The position up to which everything is durable, when a flush has ended since the last call.
   func completed() throws(SystemError) -> JournalPosition? {
-    guard isFlushing, let job = flusher.completed() else { return nil }
+    guard isFlushing, let job = flusher?.completed() else { return nil }
     isFlushing = false
     lowestInFlight = nil
     if let failure = job.failure { throw failure }
@@ -146,6 +183,27 @@ final class FileJournal {
     }
   }
 
+  // MARK: Room
+
+  /// How much can be written for certain, in bytes: the rest of the segment and the spare ones, but for the last, which is
+  /// for a restart.
+  var bytesLeft: Int {
+    max(0, options.segmentBytes - Int(writer.end.mark.offset))
+      + max(0, spares.count - 1) * options.segmentBytes
+  }
+
+  /// There is no space for more segments, and what is left is wanted for what was begun. Cheap.
+  var isShortOfRoom: Bool { spares.hasShortage && bytesLeft < reserve.total }
+  /// There is room for votes of other replicas' commands.
+  var takesVotes: Bool { !isShortOfRoom || bytesLeft >= reserve.promises }
+  /// There is room for promises.
+  var takesPromises: Bool { !isShortOfRoom || bytesLeft >= reserve.promises / 4 }
+  /// What was refused when a segment was to be made.
+  var shortage: SystemError? { spares.hasShortage ? spares.shortage : nil }
+
+  /// Tries again to have all spare segments.
+  func replenish() { spares.prepare() }
+
   /// The next flush begins with a block of its own.
   private func padToBlock() {
     staged.append { bytes in
@@ -159,19 +217,22 @@ final class FileJournal {
   private func recycle(_ job: FlushJob) {
     job.removeAll()
     if staged === job {
-      job.begin(descriptors[descriptors.count - 1].descriptor, at: Int(writer.end.mark.offset))
+      stage(job)
     } else {
       resting = job
     }
   }
 
-  private func beginSegment() throws(SystemError) {
+  private func beginSegment(_ log: LogBuffer.Memory?) throws(SystemError) {
+    // A group of stores is one segment's: what waits for the one before is made durable first, which takes no time.
+    if mode == .pmem, !staged.isEmpty { try performStaged(log) }
     let number = writer.nextSegment
     let path = SegmentFiles.path(directory, number)
     let descriptor = try spares.take(as: path)
     isSpareWanted = false
     descriptors.append((number, descriptor))
-    staged.begin(descriptor, at: 0)
+    if mode == .pmem { try map(path) }
+    staged.begin(descriptor, mapping, at: 0)
     staged.directory = directory
     staged.append { bytes in
       _ = writer.beginSegment(under: configuration, into: &bytes.bytes)
@@ -179,6 +240,35 @@ final class FileJournal {
     } payload: {
       .empty
     }
+  }
+
+  /// The file is written as memory from now on; the one before is given back where that takes nobody's time.
+  private func map(_ path: String) throws(SystemError) {
+    let (next, before) = (try PmemMapping(path), mapping)
+    mapping = next
+    worker.run {
+      next.populate()
+      withExtendedLifetime(before) {}
+    }
+  }
+}
+
+/// What is kept for the time when the disk is full, in bytes.
+struct JournalReserve {
+  /// For commands that were taken before the want of room was known.
+  var commands = 0
+  /// For promises and watermarks, when even that is used up.
+  var promises = 0
+
+  var total: Int { commands + promises }
+}
+
+extension JournalReserve {
+  init(_ configuration: NodeConfiguration) {
+    let options = configuration.options
+    // What waits for the pipeline, and two batches for the ends of segments.
+    commands = (options.queuedBatchesMax + 2) * Int(options.batchBytesMax)
+    promises = min(4 << 20, configuration.journal.segmentBytes / 4)
   }
 }
 
@@ -205,7 +295,7 @@ enum SegmentFiles {
       switch mode {
       case .direct: O_DSYNC | rsl_o_direct
       case .dsync: O_DSYNC
-      case .fdatasync, .none: 0
+      case .fdatasync, .pmem, .none: 0
       }
     return try check("open", path) { Glibc.open(path, O_RDWR | O_CLOEXEC | flags) }
   }

@@ -6,6 +6,8 @@ import Protocol
 final class FlushJob {
   private struct Part {
     var descriptor: Int32
+    /// The file as persistent memory; nil where it is written by system calls.
+    var mapping: PmemMapping?
     /// Where in the file.
     var offset: Int
     var bytes = GatheredBytes()
@@ -22,6 +24,8 @@ final class FlushJob {
   /// Names of new files are made durable.
   private var keepsNames = true
   var failure: SystemError?
+  /// How many fences it took.
+  private(set) var fences = 0
   private var vectors: [iovec] = []
   /// What a direct write is copied to, in place of the page cache.
   private lazy var blocks = AlignedBytes()
@@ -38,17 +42,22 @@ final class FlushJob {
   }
 
   func removeAll() {
-    for i in 0..<used { parts[i].bytes.removeAll() }
+    for i in 0..<used {
+      parts[i].bytes.removeAll()
+      parts[i].mapping = nil
+    }
     used = 0
     directory = nil
+    fences = 0
     failure = nil
   }
 
   /// What is appended from now on goes to this place.
-  func begin(_ descriptor: Int32, at offset: Int) {
+  func begin(_ descriptor: Int32, _ mapping: PmemMapping?, at offset: Int) {
     if used > 0, parts[used - 1].bytes.isEmpty { used -= 1 }
     if used == parts.count { parts.append(Part(descriptor: descriptor, offset: offset)) }
     parts[used].descriptor = descriptor
+    parts[used].mapping = mapping
     parts[used].offset = offset
     used += 1
   }
@@ -62,12 +71,27 @@ final class FlushJob {
   /// Writes and flushes. `log` may be nil when no payload was appended.
   func perform(_ log: LogBuffer.Memory?) throws(SystemError) {
     for i in 0..<used where !parts[i].bytes.isEmpty {
+      if let mapping = parts[i].mapping {
+        try store(&parts[i], in: mapping, log)
+        continue
+      }
       try write(&parts[i], log)
       guard flushes else { continue }
       let descriptor = parts[i].descriptor
       try check("fdatasync", "journal") { fdatasync(descriptor) }
     }
     if let directory, keepsNames { try DirectoryListing.flush(directory) }
+  }
+
+  private func store(
+    _ part: inout Part, in mapping: PmemMapping, _ log: LogBuffer.Memory?
+  ) throws(SystemError) {
+    var result = Result<Int, SystemError>.success(0)
+    let offset = part.offset
+    part.bytes.gather(log, into: &vectors) { vectors in
+      result = Result { () throws(SystemError) in try mapping.store(vectors, at: offset) }
+    }
+    fences += try result.get()
   }
 
   private func write(_ part: inout Part, _ log: LogBuffer.Memory?) throws(SystemError) {

@@ -9,6 +9,10 @@ final class SnapshotStore {
   enum Completion: Sendable {
     case taken(SnapshotInfo)
     case stored(SnapshotInfo, isValid: Bool)
+    /// There was no space for the own one; what was written of it is gone.
+    case untaken(SystemError)
+    /// There was no space for a peer's; what was received of it is gone.
+    case unstored(SnapshotInfo, SystemError)
     case failed(SystemError)
   }
 
@@ -84,15 +88,17 @@ final class SnapshotStore {
   func take(_ source: consuming any SnapshotReading) {
     let (directory, slot, completed) = (directory, source.slot, completed)
     worker.run { [source] in
+      let temporary = "\(directory)/snapshot-new.tmp"
       do throws(SystemError) {
-        let temporary = "\(directory)/snapshot-new.tmp"
         let info = try SnapshotFile.write(source, to: temporary)
         let path = Self.path(directory, slot)
         try check("rename", path) { rename(temporary, path) }
         try DirectoryListing.flush(directory)
         completed(.taken(info))
       } catch {
-        completed(.failed(error))
+        guard error.isNoRoom else { return completed(.failed(error)) }
+        unlink(temporary)
+        completed(.untaken(error))
       }
     }
   }
@@ -140,11 +146,28 @@ final class SnapshotStore {
 
   // MARK: A peer's snapshot
 
-  /// Keeps a piece; the last one has the whole verified, and answered by `stored`.
+  /// Keeps a piece; the last one has the whole verified, and answered by `stored`. Where there is no space, all of it is
+  /// given up, and answered by `unstored`.
   func store(
     _ chunk: SnapshotChunk, _ bytes: RawSpan, isLast: Bool
   ) throws(SystemError) {
-    let temporary = "\(directory)/snapshot-incoming.tmp"
+    do throws(SystemError) {
+      try keep(chunk, bytes, isLast: isLast)
+    } catch {
+      guard error.isNoRoom else { throw error }
+      if incoming >= 0 { close(incoming) }
+      incoming = -1
+      unlink(incomingPath)
+      completed(.unstored(chunk.snapshot, error))
+    }
+  }
+
+  private var incomingPath: String { "\(directory)/snapshot-incoming.tmp" }
+
+  private func keep(
+    _ chunk: SnapshotChunk, _ bytes: RawSpan, isLast: Bool
+  ) throws(SystemError) {
+    let temporary = incomingPath
     if chunk.offset == 0 {
       if incoming >= 0 { close(incoming) }
       incoming = try check("open", temporary) {
@@ -154,6 +177,8 @@ final class SnapshotStore {
       SnapshotFileHeader(chunk.snapshot).encode(into: &head)
       try SnapshotFile.write(head.span.bytes, to: incoming, at: 0, temporary)
     }
+    // Of one that was given up, and whose sender does not know yet.
+    guard incoming >= 0 else { return }
     try SnapshotFile.write(
       bytes, to: incoming, at: SnapshotFileHeader.length + Int(chunk.offset), temporary)
     guard isLast else { return }
@@ -171,7 +196,9 @@ final class SnapshotStore {
         }
         completed(.stored(info, isValid: isValid))
       } catch {
-        completed(.failed(error))
+        guard error.isNoRoom else { return completed(.failed(error)) }
+        unlink(temporary)
+        completed(.unstored(info, error))
       }
     }
   }

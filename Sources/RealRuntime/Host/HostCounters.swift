@@ -12,6 +12,8 @@ public struct HostCounters: Hashable, Sendable {
   public internal(set) var messagesSent: UInt64 = 0
   public internal(set) var messagesReceived: UInt64 = 0
   public internal(set) var damagedValues: UInt64 = 0
+  /// Messages put aside because what follows from them could not be written.
+  public internal(set) var messagesWithoutRoom: UInt64 = 0
   public internal(set) var bytesReceived: UInt64 = 0
   public internal(set) var logBufferFull: UInt64 = 0
   public internal(set) var connectionsRefused: UInt64 = 0
@@ -19,12 +21,14 @@ public struct HostCounters: Hashable, Sendable {
   /// Requests that were rejected, by reason.
   public internal(set) var rejectedNotLeader: UInt64 = 0
   public internal(set) var rejectedOverloaded: UInt64 = 0
+  public internal(set) var rejectedNoRoom: UInt64 = 0
   public internal(set) var rejectedOther: UInt64 = 0
 
   mutating func note(_ rejection: Rejection) {
     switch rejection {
     case .notLeader: rejectedNotLeader &+= 1
     case .overloaded: rejectedOverloaded &+= 1
+    case .noRoom: rejectedNoRoom &+= 1
     case .transferring, .tooLarge, .notApplied, .leasesDisabled: rejectedOther &+= 1
     }
   }

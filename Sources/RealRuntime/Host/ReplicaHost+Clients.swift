@@ -8,9 +8,10 @@ extension ReplicaHost {
     if let refusal = screen.clientRefusal(of: header.route) { throw .frame(refusal) }
     switch (header.kind, connection.state) {
     case (.hello, .greeting):
-      try checkVersion(body, bytes)
-      connection.state = .open
+      let hello = try checkVersion(body, bytes)
       greet(connection)
+      connection.limitFrames(Int(hello.frameLengthMax))
+      connection.state = .open
     case (.client, .open):
       var messages = ClientMessages(header, body: body)
       let before = counters.commandsReceived
@@ -57,6 +58,10 @@ extension ReplicaHost {
     }
     counters.commandsReceived &+= 1
     let request = RequestID(session: command.session, sequence: command.sequence)
+    if refusesForRoom {
+      counters.note(.noRoom)
+      return refuse(request, .noRoom, connection)
+    }
     // A quarter stays free for what peers send, which is what makes room again.
     guard log.count + bytes.byteCount <= log.capacity / 4 * 3,
       let position = bytes.withUnsafeBytes({ log.append($0) })
@@ -98,7 +103,13 @@ extension ReplicaHost {
     guard let route = route(of: reply.request.session) else { return }
     route.answered = max(route.answered, reply.request.sequence.rawValue)
     guard let connection = writable(route.connection) else { return }
-    connection.append(reply, in: replies)
+    if ClientMessage.responseHeaderLength + reply.bytes.count <= connection.clientMessageMax {
+      connection.append(reply, in: replies)
+    } else {
+      // No frame holds it. It was performed, and the client is to know at least that.
+      connection.append(
+        CommandReply(request: reply.request, outcome: .forgotten, bytes: 0..<0), in: replies)
+    }
     counters.replies &+= 1
     if case .registered = reply.outcome { forget(route) }
   }
@@ -119,6 +130,10 @@ extension ReplicaHost {
       ClientMessage.encodeReadResponse(
         request, appliedUpTo: slot, reply: UnsafeRawBufferPointer(rebasing: bytes[range]).bytes,
         into: &message)
+    }
+    guard message.count <= read.connection.clientMessageMax else {
+      let limit = read.connection.clientMessageMax - ClientMessage.responseHeaderLength
+      return refuse(request, .tooLarge(limit: UInt32(clamping: limit)), read.connection)
     }
     guard let connection = writable(read.connection) else { return }
     message.withUnsafeBytes { connection.append(clientMessage: $0.bytes) }

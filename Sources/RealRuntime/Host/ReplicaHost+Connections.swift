@@ -143,7 +143,9 @@ extension ReplicaHost {
   // MARK: Reading
 
   func receive(_ connection: Connection) {
-    let begin = connection.partial.count
+    // A frame whose end is far off is only collected: looking at it again with every piece would take quadratic time.
+    let isFar = connection.partialTotal > connection.partial.count + Self.receiveMax
+    let begin = isFar ? 0 : connection.partial.count
     if begin > 0 { scratch.copyBytes(from: connection.partial) }
     var count = 0
     repeat {
@@ -156,6 +158,7 @@ extension ReplicaHost {
     }
     counters.bytesReceived &+= UInt64(count)
     if connection.kind == .peer { refreshTimeForLeases() }
+    if isFar { return connection.partial.append(contentsOf: scratch[..<count]) }
     do throws(Refusal) {
       let total = begin + count
       let used = try takeFrames(
@@ -191,7 +194,13 @@ extension ReplicaHost {
       } catch {
         throw .parse(error)
       }
-      guard case .frame(let header, let body) = parsed else { return offset }
+      let (header, body): (FrameHeader, Range<Int>)
+      switch parsed {
+      case .frame(let its, let place): (header, body) = (its, place)
+      case .needsMore(let total):
+        connection.partialTotal = total
+        return offset
+      }
       switch connection.kind {
       case .peer: try receivePeer(header, body, bytes, connection)
       case .client: try receiveClient(header, body, bytes, connection)
@@ -275,6 +284,7 @@ extension ReplicaHost {
     dialPeers()
     refusals.report(now: now, logger)
     reportSuspicion()
+    watchRoom()
     continueStopping()
   }
 }

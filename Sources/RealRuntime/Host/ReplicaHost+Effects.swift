@@ -115,9 +115,12 @@ extension ReplicaHost {
   }
 
   private func roleChanged(_ role: Role, _ ballot: Ballot, _ leader: ReplicaID?) {
-    logger.info(
-      "role",
+    // A follower that is cut off asks for votes again and again, and follows nobody again: no news after the first time.
+    let news = RoleNews(leads: role == .leader, leader: leader)
+    logger.log(
+      level: news == lastNews ? .debug : .info, "role",
       metadata: ["is": "\(role)", "ballot": "\(ballot)", "leader": "\(leader?.description ?? "-")"])
+    lastNews = news
     counters.roleChanges &+= 1
     guard role == .follower else { return }
     stageClock.forget()

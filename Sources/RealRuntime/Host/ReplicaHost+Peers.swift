@@ -20,6 +20,8 @@ final class PeerLink {
   var dropped: UInt64 = 0
   /// The newest life of the peer's storage that was heard of.
   var incarnation: Incarnation?
+  /// It said that its disk has no room.
+  var isShortOfRoom = false
   /// What was last heard from it, on the loop's clock.
   var heardAt = Instant.zero
 
@@ -46,6 +48,7 @@ extension ReplicaHost {
   }
 
   func send(_ message: Message, on link: PeerLink) {
+    guard hasRoomForAnswer(to: message) else { return }
     // What cannot be sent is lost, as on any network: the protocol sends again what matters.
     guard let connection = link.open(configuration.limits) else { return }
     connection.append(message, epoch: membership.epoch, log)
@@ -119,7 +122,7 @@ extension ReplicaHost {
 
   /// A member's connection on which nothing arrives is made anew, soon after the network is well.
   func giveUpInTime(_ descriptor: Int32) {
-    Socket.giveUp(descriptor, after: configuration.options.electionTimeout * 4)
+    Socket.giveUp(descriptor, after: configuration.memberSilenceMax)
   }
 
   func dialFailed(_ link: PeerLink, _ reason: String) {
@@ -158,6 +161,12 @@ extension ReplicaHost {
       guard connection.peer == link.id else { throw .impostor(link.id) }
       var messages = FrameMessages(header, body: body)
       try takeMessages(&messages, bytes)
+    case (.notice, .open):
+      let notice: HostNotice
+      do throws(DecodeError) { notice = try HostNotice(body: body, of: bytes) } catch {
+        throw .decode(error)
+      }
+      noticed(notice, from: link)
     default:
       throw .unexpected(header.kind)
     }
@@ -183,16 +192,21 @@ extension ReplicaHost {
     link.failures = 0
     if !wasDialed { greet(connection) }
     connection.state = .open
+    // It says so if it is.
+    link.isShortOfRoom = false
+    if room.isShort { notify(link) }
     logger.info("peer connected", metadata: ["peer": "\(link.id)"])
   }
 
-  func checkVersion(_ body: Range<Int>, _ bytes: RawSpan) throws(Refusal) {
+  @discardableResult
+  func checkVersion(_ body: Range<Int>, _ bytes: RawSpan) throws(Refusal) -> Hello {
     let hello: Hello
     do throws(DecodeError) { hello = try Hello(body: body, of: bytes) } catch {
       throw .decode(error)
     }
     guard hello.oldestVersion <= FrameHeader.version, hello.newestVersion >= FrameHeader.version
     else { throw .version(hello) }
+    return hello
   }
 
   private func takeMessages(
@@ -213,6 +227,10 @@ extension ReplicaHost {
   }
 
   private func take(_ decoded: DecodedMessage, _ bytes: RawSpan) {
+    guard hasRoom(for: decoded.envelope.message) else {
+      counters.messagesWithoutRoom &+= 1
+      return
+    }
     guard !decoded.payload.isEmpty else {
       return step(.messageReceived(decoded.envelope))
     }

@@ -27,6 +27,8 @@ public struct HostStatus: Hashable, Sendable {
     public var silence: TimeSpan?
     /// How far it is behind what is chosen here; nil where this replica does not lead, and is not told.
     public var lagSlots: UInt64?
+    /// It said that its disk has no room.
+    public var isShortOfRoom: Bool
   }
 
   public var replica: ReplicaID
@@ -40,7 +42,13 @@ public struct HostStatus: Hashable, Sendable {
   public var digest: UInt64
   public var journalSegments: Int
   public var journalFlushes: UInt64
+  /// Of persistent memory; 0 in files.
+  public var journalFences: UInt64
   public var journalBytesWritten: UInt64
+  /// What the journal can still write for certain.
+  public var journalBytesLeft: Int
+  /// Why commands are refused or this replica stands aside, and what to do; nil when every disk has room.
+  public var noRoom: String?
   public var logBytes: Int
   public var connections: Int
   public var clientConnections: Int
@@ -60,8 +68,12 @@ extension ReplicaHost {
       switch request {
       case .dialed(let id, let result, let isBridged): dialed(id, result, isBridged: isBridged)
       case .bridged(let kind, let connection): bridged(kind, connection)
-      case .snapshot(.taken(let info)): step(.snapshotTaken(info))
+      case .snapshot(.taken(let info)):
+        if room.untaken != nil { snapshotSucceeded() }
+        step(.snapshotTaken(info))
       case .snapshot(.stored(let info, let isValid)): step(.snapshotStored(info, isValid: isValid))
+      case .snapshot(.untaken(let error)): snapshotUntaken(error)
+      case .snapshot(.unstored(let info, let error)): snapshotUnstored(info, error)
       case .snapshot(.failed(let error)): fail(.snapshot(error))
       case .status(let answer): answer(status)
       case .trace(let answer): answer(stageClock.tracer.remembered)
@@ -81,7 +93,9 @@ extension ReplicaHost {
       appliedUpTo: replica.window.appliedUpTo, truncatedUpTo: replica.window.truncatedUpTo,
       snapshot: replica.snapshot.slot, digest: application.digest,
       journalSegments: journal.segmentCount, journalFlushes: journal.flushes,
-      journalBytesWritten: journal.bytesWritten, logBytes: log.count,
+      journalFences: journal.fences,
+      journalBytesWritten: journal.bytesWritten, journalBytesLeft: journal.bytesLeft,
+      noRoom: noRoomReason, logBytes: log.count,
       connections: connectionCount, clientConnections: clientCount,
       clientPort: clientPort,
       peers: links.filter { $0.id != replica.id }.map {
@@ -89,7 +103,8 @@ extension ReplicaHost {
           id: $0.id, isConnected: $0.connection?.state == .open, droppedMessages: $0.dropped,
           unsentBytes: $0.connection?.unsentCount ?? 0,
           silence: $0.heardAt == .zero ? nil : now - $0.heardAt,
-          lagSlots: replica.leads ? replica.lag(of: $0.id) : nil)
+          lagSlots: replica.leads ? replica.lag(of: $0.id) : nil,
+          isShortOfRoom: $0.isShortOfRoom)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
       counters: counters, suspicion: suspicion)

@@ -73,6 +73,9 @@ final class ReplicaHost {
   var nextHousekeeping = Instant.zero
   var counters = HostCounters()
   var refusals = RefusalLog()
+  /// What the log was told last.
+  var lastNews: RoleNews?
+  var room = RoomWatch()
   var stopping: Stopping?
   var failure: HostFailure?
   /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
@@ -83,6 +86,12 @@ final class ReplicaHost {
   struct Listener {
     var descriptor: Int32
     var kind: Connection.Kind
+  }
+
+  /// What is worth a line for operators when roles change.
+  struct RoleNews: Equatable {
+    var leads: Bool
+    var leader: ReplicaID?
   }
 
   /// A read that the replica has not answered yet.
@@ -144,9 +153,14 @@ final class ReplicaHost {
       options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
       seed: seed)
     // Behind the replica, which refuses a configuration that cannot follow what the journal holds.
-    journal = try FileJournal(
-      directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
-      configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker)
+    do {
+      journal = try FileJournal(
+        directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
+        configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker,
+        reserve: JournalReserve(configuration))
+    } catch let error as SystemError where error.isNoRoom {
+      throw HostFailure.noRoom(error)
+    }
     try listen()
     let durable = recovered.durable
     logger.info(
@@ -155,6 +169,7 @@ final class ReplicaHost {
         "promised": "\(durable.promised)", "snapshot": "\(durable.snapshot.slot)",
         "slots": "\(durable.entries.count)", "tail": "\(recovered.tail)",
         "flush": "\(journal.mode.rawValue)",
+        "persistence": "\(journal.persistence?.rawValue ?? "files")",
       ])
     reportDamage()
   }
@@ -314,6 +329,8 @@ public enum HostFailure: Error, CustomStringConvertible {
   /// A write or a flush of the journal failed; what is durable is known only after a restart.
   case journal(SystemError)
   case snapshot(SystemError)
+  /// There is no space to begin with.
+  case noRoom(SystemError)
   case system(SystemError)
   /// What was chosen is not what the log buffer holds.
   case batch(Slot, CommandInvalid)
@@ -326,6 +343,8 @@ public enum HostFailure: Error, CustomStringConvertible {
     case .journal(let error):
       "the journal failed and is never written to again: \(error)\(Self.advice(error))"
     case .snapshot(let error): "a snapshot could not be kept: \(error)\(Self.advice(error))"
+    case .noRoom(let error):
+      "there is no room for the journal's next segments: \(error)\(Self.advice(error))"
     case .system(let error): "\(error)"
     case .batch(let slot, let error): "slot \(slot) holds bytes that are not its value: \(error)"
     case .restore(let info, let reason): "snapshot \(info.slot) cannot be restored: \(reason)"

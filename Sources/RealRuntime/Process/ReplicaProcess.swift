@@ -49,10 +49,12 @@ public enum ReplicaProcess {
   ///
   /// Asked to stop, it ends what serves beside it, hands leadership over, makes durable what was written, and returns.
   /// - Parameters:
+  ///   - metrics: what the program counts through swift-metrics, if that is its backend: scraped at `/metrics` behind the
+  ///     replica's own.
   ///   - beside: starts what serves beside the replica, a gateway say, and returns what ends it.
   ///   - load: loads the configuration, at the start and for each SIGHUP.
   public static func run(
-    machine: some StateMachine & Sendable,
+    machine: some StateMachine & Sendable, metrics: PrometheusRegistry? = nil,
     beside: (Running) async throws -> Ending = { _ in {} },
     loading load: @escaping @Sendable () throws(ConfigurationError) -> LoadedConfiguration
   ) async throws(Failure) {
@@ -78,7 +80,7 @@ public enum ReplicaProcess {
     let admin: AdminServer?
     let ending: Ending
     do {
-      admin = try await startAdmin(running)
+      admin = try await startAdmin(running, metrics)
       ending = try await beside(running)
     } catch {
       running.node.stop()
@@ -97,11 +99,13 @@ public enum ReplicaProcess {
     await admin?.stop()
   }
 
-  private static func startAdmin(_ running: Running) async throws -> AdminServer? {
+  private static func startAdmin(
+    _ running: Running, _ metrics: PrometheusRegistry?
+  ) async throws -> AdminServer? {
     guard let endpoint = running.configuration.listen.admin else { return nil }
     do {
       return try await AdminServer.start(
-        at: endpoint, backend: running.node,
+        at: endpoint, backend: running.node, registry: metrics,
         credentials: running.configuration.tls.admin == .mutual ? running.credentials : nil)
     } catch {
       throw Failure(.environment, "listen.admin \(endpoint): \(error)")

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import NIOCore
 internal import NIOPosix
 internal import NIOSSL
@@ -40,19 +41,24 @@ public final class TLSBridge: Sendable {
   private let credentials: TLSCredentials
   private let ledger: RefusalLedger
   private let deadline: TimeSpan
+  private let silenceMax: TimeSpan?
   private let slots: ConnectionSlots
   private let listeners = Mutex<[any Channel]>([])
 
   /// - Parameters:
   ///   - handshakeDeadline: how long a connection may take from the first packet to the end of the handshake.
   ///   - connectionsMax: connections at a time, in both directions together.
+  ///   - memberSilenceMax: a member's connection ends when what was sent is not acknowledged for so long; nil: when the
+  ///     kernel gives it up.
   public init(
     credentials: TLSCredentials, ledger: RefusalLedger,
-    handshakeDeadline: TimeSpan = .seconds(5), connectionsMax: Int = 20_000
+    handshakeDeadline: TimeSpan = .seconds(5), connectionsMax: Int = 20_000,
+    memberSilenceMax: TimeSpan? = nil
   ) {
     self.credentials = credentials
     self.ledger = ledger
     deadline = handshakeDeadline
+    silenceMax = memberSilenceMax
     slots = ConnectionSlots(connectionsMax)
   }
 
@@ -68,7 +74,7 @@ public final class TLSBridge: Sendable {
   public func listen(
     at endpoint: SocketEndpoint, for port: Port, accepted: @escaping @Sendable (Bridged) -> Void
   ) throws -> SocketEndpoint {
-    let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+    var bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelOption(.backlog, value: 1_024)
       .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -78,6 +84,10 @@ public final class TLSBridge: Sendable {
           try self.prepare(channel, for: port, accepted: accepted)
         }
       }
+    if case .members = port, let silenceMax {
+      bootstrap = bootstrap.childChannelOption(
+        Self.userTimeout, value: Int(Socket.milliseconds(silenceMax)))
+    }
     let channel = try bootstrap.bind(host: endpoint.address, port: Int(endpoint.port)).wait()
     listeners.withLock { $0.append(channel) }
     let bound = channel.localAddress?.port.flatMap { UInt16(exactly: $0) } ?? endpoint.port
@@ -118,6 +128,10 @@ public final class TLSBridge: Sendable {
     ])
   }
 
+  /// As `Socket.giveUp`, for a socket of NIO's.
+  private static let userTimeout = ChannelOptions.Types.SocketOption(
+    level: .tcp, name: .init(rawValue: TCP_USER_TIMEOUT))
+
   static func admits(_ identity: PeerIdentity?, _ port: Port, _ cluster: ClusterID) -> Bool {
     guard port != .open else { return true }
     guard let identity, identity.cluster == cluster else { return false }
@@ -150,7 +164,12 @@ public final class TLSBridge: Sendable {
     let answer = Once(done)
     let remote = "\(bracketed(host)):\(port)"
     let (deadline, credentials, ledger) = (deadline, credentials, ledger)
-    ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+    var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+    if let silenceMax {
+      bootstrap = bootstrap.channelOption(
+        Self.userTimeout, value: Int(Socket.milliseconds(silenceMax)))
+    }
+    bootstrap
       .connectTimeout(.nanoseconds(Int64(deadline.nanoseconds)))
       .channelOption(.allowRemoteHalfClosure, value: true)
       .channelOption(.socketOption(.tcp_nodelay), value: 1)

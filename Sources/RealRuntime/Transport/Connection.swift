@@ -54,6 +54,8 @@ final class Connection {
 
   /// The beginning of a frame.
   var partial: [UInt8] = []
+  /// How many bytes that frame will have, as far as its beginning says; means nothing while there is none.
+  var partialTotal = 0
   /// Whether the loop is watching for room to write.
   var isWatchingWrites = false
   /// Something was appended in this turn.
@@ -91,10 +93,33 @@ final class Connection {
 
   // MARK: Appending
 
+  /// The other side takes no longer frames than this. Before the first message.
+  func limitFrames(_ length: Int) {
+    if isFrameBegun { finishFrame() }
+    // Whoever takes less than a rejection is refused by his own parser.
+    writer = FrameWriter(kind: writer.kind, lengthMax: min(writer.lengthMax, max(length, 256)))
+  }
+
+  /// The longest client's message that a frame holds.
+  var clientMessageMax: Int { writer.clientMessageMax }
+
   func append(_ hello: Hello) {
-    var frame = FrameWriter(kind: .hello)
     var body: [UInt8] = []
     hello.encode(into: &body)
+    append(.hello, body)
+  }
+
+  /// What another host is to know.
+  func append(_ notice: HostNotice) {
+    if isFrameBegun { finishFrame() }
+    var body: [UInt8] = []
+    notice.encode(into: &body)
+    append(.notice, body)
+  }
+
+  /// A frame of its own.
+  private func append(_ kind: FrameKind, _ body: [UInt8]) {
+    var frame = FrameWriter(kind: kind)
     frame.begin(route, into: &outgoing.bytes)
     frame.append(encoded: body.span.bytes, into: &outgoing.bytes)
     frame.finish(into: &outgoing.bytes)

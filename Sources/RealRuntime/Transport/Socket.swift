@@ -68,8 +68,11 @@ enum Socket {
   /// The kernel gives a connection up when what was sent is not acknowledged for so long. It would try for a quarter of an hour,
   /// twice as rarely each time, and notice a healed network as late as it had been cut.
   static func giveUp(_ descriptor: Int32, after span: TimeSpan) {
-    let milliseconds = Int32(clamping: span.nanoseconds / 1_000_000)
-    try? set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds)
+    try? set(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, milliseconds(span))
+  }
+
+  static func milliseconds(_ span: TimeSpan) -> Int32 {
+    Int32(clamping: span.nanoseconds / 1_000_000)
   }
 
   /// The numeric address of the other side without its port, for logs and limits; "local" for a socket pair.
@@ -77,7 +80,7 @@ enum Socket {
     name(descriptor, Glibc.getpeername)?.host ?? "local"
   }
 
-  /// The port a listener was given.
+  /// The port a socket has here: of a connection that was accepted, the listener's.
   static func localPort(_ descriptor: Int32) -> UInt16? {
     name(descriptor, Glibc.getsockname)?.port
   }

@@ -104,6 +104,7 @@ enum DigestWord {
     case .tooLarge(let limit): words(4, UInt64(limit))
     case .notApplied(let slot): words(5, slot.rawValue)
     case .leasesDisabled: words(6, 0)
+    case .noRoom: words(7, 0)
     }
   }
 }

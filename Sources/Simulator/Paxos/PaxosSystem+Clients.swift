@@ -174,7 +174,7 @@ extension PaxosSystem {
     case .unknownOutcome:
       tally.operationsUnknown &+= 1
       workload.operations[number].state = .unknown
-    case .overloaded, .unavailable, .tooLarge, .leasesDisabled:
+    case .overloaded, .unavailable, .tooLarge, .leasesDisabled, .noRoom:
       tally.operationsRefused &+= 1
       workload.operations[number].state = .refused
       if case .command(let request) = workload.operations[number].kind {

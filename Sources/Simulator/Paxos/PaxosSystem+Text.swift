@@ -65,7 +65,7 @@ extension PaxosSystem {
       return .peer(decoded.envelope)
     case .client:
       return .client(arena.append(bytes[body]))
-    case .hello:
+    case .hello, .notice:
       return nil
     }
   }

@@ -102,6 +102,7 @@ public struct PaxosText: Sendable {
     case .tooLarge(let limit): "larger than \(limit) bytes"
     case .notApplied(let slot): "applied only up to \(slot)"
     case .leasesDisabled: "leases are off"
+    case .noRoom: "no room"
     }
   }
 

@@ -24,7 +24,7 @@ enum SoakFault: String, CaseIterable, ExpressibleByArgument {
   case slowDisk = "slow-disk"
   /// A flush of the leader fails with EIO, which must end it.
   case flushError = "flush-error"
-  /// The leader is told ENOSPC when it asks for room, which must end it.
+  /// The leader is told ENOSPC when it asks for space: it says so, and goes on when there is some.
   case diskFull = "disk-full"
   /// The wall clock of one replica jumps by days, forward and back.
   case clockJump = "clock-jump"

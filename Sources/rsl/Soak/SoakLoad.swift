@@ -120,7 +120,8 @@ final class SoakLoad: Sendable {
         part.unknown(place)
         counts.withLock { $0.unknown += 1 }
         return false
-      case .overloaded, .unavailable, .tooLarge, .leasesDisabled, .cancelled, .closed:
+      case .overloaded, .unavailable, .tooLarge, .leasesDisabled, .noRoom, .cancelled,
+        .closed:
         part.end(process, .fail, .put, place, value)
         counts.withLock { $0.refused += 1 }
       }

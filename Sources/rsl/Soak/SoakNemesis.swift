@@ -64,7 +64,7 @@ final class SoakNemesis {
       defer { SyscallFault.end(tracer) }
       try await hold(Self.span)
     case .flushError: try await end(victim, by: .flushFails)
-    case .diskFull: try await end(victim, by: .diskIsFull)
+    case .diskFull: try await fill(victim)
     case .clockJump: try await jump()
     case .garbage: try throwGarbage()
     }
@@ -127,7 +127,6 @@ final class SoakNemesis {
   private func end(_ victim: LocalCluster.Replica, by fault: SyscallFault) async throws {
     let tracer = try strike(fault, victim)
     defer { SyscallFault.end(tracer) }
-    // Room is asked for when a segment or a snapshot is due.
     try await until("\(victim.id) ends by \(fault.injection)") {
       _ = try? await AdminClient(endpoint: victim.admin).takeSnapshot()
       return victim.pid == nil
@@ -138,6 +137,26 @@ final class SoakNemesis {
     }
     SyscallFault.end(tracer)
     try cluster.start(victim)
+  }
+
+  /// Lets a replica find no space until it has said so, and for a while longer; it must live through it.
+  private func fill(_ victim: LocalCluster.Replica) async throws {
+    let tracer = try strike(.diskIsFull, victim)
+    defer { SyscallFault.end(tracer) }
+    // Space is asked for when a segment or a snapshot is due.
+    let endpoint = victim.admin
+    let asking = Task {
+      while !Task.isCancelled {
+        _ = try? await AdminClient(endpoint: endpoint).takeSnapshot()
+        try? await Task.sleep(for: .milliseconds(50))
+      }
+    }
+    defer { asking.cancel() }
+    try await until("\(victim.id) says that there is no room") {
+      try self.seeThatAllRun()
+      return await self.status(victim)?.noRoom != nil
+    }
+    try await hold(Self.span)
   }
 
   // MARK: Clocks, strangers

@@ -5,13 +5,16 @@ struct SyscallFault {
   /// As strace names it after `inject=`.
   let injection: String
 
-  static let flushFails = SyscallFault(injection: "fdatasync,fsync:error=EIO")
-  /// Every way in which the journal or a snapshot asks for room.
-  static let diskIsFull = SyscallFault(
-    injection: "pwrite64,pwritev,fallocate:error=ENOSPC")
+  /// A journal that is written past the page cache has no flush but the write.
+  private static let flushes = "pwritev,fdatasync,fsync"
+
+  static let flushFails = SyscallFault(injection: "\(flushes):error=EIO")
+  /// Every way in which a segment to come or a snapshot asks for room. What is written into segments that exist (`pwritev`)
+  /// needs none.
+  static let diskIsFull = SyscallFault(injection: "pwrite64,fallocate:error=ENOSPC")
 
   static func flushTakes(milliseconds: Int) -> SyscallFault {
-    SyscallFault(injection: "fdatasync,fsync:delay_exit=\(milliseconds * 1_000)")
+    SyscallFault(injection: "\(flushes):delay_exit=\(milliseconds * 1_000)")
   }
 
   /// The process is in this state until the result is ended.

@@ -35,7 +35,7 @@ import Testing
       .notLeader(leader: nil), .notLeader(leader: ReplicaID(0)),
       .notLeader(leader: ReplicaID(.max)),
       .overloaded, .transferring(to: ReplicaID(4)), .tooLarge(limit: 1 << 20),
-      .notApplied(appliedUpTo: Slot(5)), .leasesDisabled,
+      .notApplied(appliedUpTo: Slot(5)), .leasesDisabled, .noRoom,
     ] as [Rejection] {
       add("\(rejection)", .response(id, .rejected(rejection))) {
         ClientMessage.encodeRejection(id, rejection, into: &$0)

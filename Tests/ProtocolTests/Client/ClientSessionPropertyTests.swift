@@ -237,7 +237,7 @@ struct LossyWorld {
       case .appliedWithoutReply: #expect(applied[tag] != nil, "command \(tag)")
       case .overloaded, .unavailable: #expect(applied[tag] == nil, "command \(tag)")
       case .read, .unknownOutcome: break
-      case .tooLarge, .leasesDisabled: Issue.record("\(result) from nowhere")
+      case .tooLarge, .leasesDisabled, .noRoom: Issue.record("\(result) from nowhere")
       }
     }
   }

@@ -75,6 +75,7 @@ import Testing
     ("reject tooLarge", .reject(request, .tooLarge(limit: 4_096))),
     ("reject notApplied", .reject(request, .notApplied(appliedUpTo: Slot(0x30)))),
     ("reject leasesDisabled", .reject(request, .leasesDisabled)),
+    ("reject noRoom", .reject(request, .noRoom)),
     ("setDeadline", .setDeadline(at(100))),
     ("takeSnapshot", .takeSnapshot(Slot(0x30))),
     (

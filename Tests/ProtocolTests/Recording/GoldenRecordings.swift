@@ -59,6 +59,7 @@ enum GoldenRecordings {
     "reject tooLarge": "20098a039203040240",
     "reject notApplied": "20098a03920305c1",
     "reject leasesDisabled": "20098a03920306",
+    "reject noRoom": "20098a03920307",
     "setDeadline": "200a0820bcbe",
     "takeSnapshot": "200bc1",
     "sendSnapshotChunk": "200c07008a029c92025756555400000000c3040008",

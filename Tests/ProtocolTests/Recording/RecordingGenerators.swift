@@ -74,14 +74,15 @@ extension Generator {
   }
 
   mutating func rejection() -> Rejection {
-    switch below(7) {
+    switch below(8) {
     case 0: .notLeader(leader: nil)
     case 1: .notLeader(leader: ReplicaID(u32()))
     case 2: .overloaded
     case 3: .transferring(to: ReplicaID(u32()))
     case 4: .tooLarge(limit: u32())
     case 5: .notApplied(appliedUpTo: slot())
-    default: .leasesDisabled
+    case 6: .leasesDisabled
+    default: .noRoom
     }
   }
 

@@ -158,27 +158,145 @@ import Testing
     #expect(cluster[2].window.chosenUpTo >= slot && cluster[3].window.chosenUpTo >= slot)
   }
 
+  /// Both lost everything, and three sound ones are in every quorum that either of them was part of.
+  @Test func twoSuspectsOfFiveAreCuredAtOnce() {
+    let cluster = Cluster(5).elect(1)
+    wrote(cluster, 6)
+    cluster.crash(4)
+    cluster.restart(5, from: remains(cluster, 5, Self.doubt(true, nil)))
+    cluster.run(1_000)
+    #expect(cluster[5].suspicionText?.contains("no answer from r4") == true)
+    cluster.restart(4, from: remains(cluster, 4, Self.doubt(true, nil)))
+    cluster.run(2_000)
+    for id in [4, 5] as [UInt32] {
+      #expect(cluster[id].suspicion == nil && cluster[id].snapshot.slot >= Slot(6))
+      #expect(cluster[id].acceptor.promised >= cluster[1].acceptor.promised)
+    }
+    // Their votes decide again.
+    cluster.crash(2)
+    cluster.crash(3)
+    wrote(cluster, 2)
+    #expect(cluster.state(4) == cluster.state(1) && cluster.state(1).count >= 8)
+  }
+
+  /// Three could have chosen a value or led without either of the sound two.
+  @Test func threeSuspectsOfFiveWaitForASoundOne() {
+    let cluster = Cluster(5).elect(1)
+    wrote(cluster, 6)
+    for id in [3, 4, 5] as [UInt32] {
+      cluster.restart(id, from: remains(cluster, id, Self.doubt(true, nil)))
+    }
+    cluster.run(4_000)
+    for id in [3, 4, 5] as [UInt32] {
+      let text = cluster[id].suspicionText ?? "sound"
+      #expect(text.contains("3 sound members") && text.contains("suspects themselves"), "\(text)")
+    }
+    #expect(cluster.leader == nil)
+  }
+
+  private func isInquiry(_ envelope: Envelope, to: Set<UInt32>) -> Bool {
+    if case .inquiry = envelope.message { to.contains(envelope.to.rawValue) } else { false }
+  }
+
+  private func isStanding(_ envelope: Envelope) -> Bool {
+    if case .standing = envelope.message { true } else { false }
+  }
+
+  private func isAccept(_ envelope: Envelope, to: UInt32) -> Bool {
+    if case .accept = envelope.message { envelope.to.rawValue == to } else { false }
+  }
+
+  /// One sound replica answers before it votes, the leader after it has counted that vote and the lost one and has died
+  /// without a vote of its own: each of the two answers is true, and neither knows of the slot.
+  @Test func anAnswerFromBeforeTheVoteDoesNotCount() {
+    let cluster = Cluster(3).elect(1)
+    wrote(cluster, 2)
+    cluster.durableAtOnce = [2, 3]
+    cluster.command(1)
+    let slot = cluster[1].window.chosenUpTo.next
+    cluster.deliver { isAccept($0, to: 3) }
+    cluster.deliver { $0.from == ReplicaID(3) }
+    #expect(cluster.durable(3).entries.last?.slot == slot && cluster[1].window.chosenUpTo < slot)
+    cluster.restart(3, from: remains(cluster, 3, Self.doubt(true, nil)))
+    cluster.deliver { isInquiry($0, to: [2]) }
+    cluster.deliver { isStanding($0) }
+    cluster.deliver { isAccept($0, to: 2) }
+    cluster.deliver { $0.from == ReplicaID(2) }
+    #expect(cluster[1].window.chosenUpTo == slot)
+    cluster.network.removeAll { $0.from == ReplicaID(1) }
+    cluster.restart(1)
+    cluster.durableAtOnce = [1, 2, 3]
+    cluster.partition([2], [1, 3])
+    cluster.deliver { isInquiry($0, to: [1]) }
+    cluster.deliver { isStanding($0) }
+    // Together they would choose something else.
+    cluster.run(4_000)
+    #expect(cluster[3].suspicion != nil && cluster.leader == nil)
+    cluster.heal()
+    cluster.run(4_000)
+    #expect(cluster[3].suspicion == nil && cluster[3].snapshot.slot >= slot)
+    #expect(cluster.state(3) == cluster.state(2) && cluster.state(1) == cluster.state(2))
+  }
+
+  /// The same with a promise: its candidate is led to by a promise given after the answer, and dies before its own.
+  @Test func anAnswerFromBeforeThePromiseDoesNotCount() {
+    let cluster = Cluster(5).elect(1)
+    wrote(cluster, 2)
+    cluster.stand(4)
+    while !cluster.network.contains(where: { isPrepare($0.message) }) { cluster.deliver() }
+    cluster.network.removeAll { !isPrepare($0.message) }
+    cluster.deliver { $0.to == ReplicaID(5) }
+    cluster.deliver { $0.from == ReplicaID(5) }
+    let high = cluster[4].acceptor.promised
+    #expect(cluster.durable(5).promised == high && cluster[3].acceptor.promised < high)
+    cluster.restart(5, from: remains(cluster, 5, Self.doubt(true, nil)))
+    cluster.deliver { isInquiry($0, to: [1, 2, 3]) }
+    cluster.deliver { isStanding($0) }
+    cluster.deliver { isPrepare($0.message) && $0.to == ReplicaID(3) }
+    cluster.deliver { $0.from == ReplicaID(3) }
+    #expect(cluster[4].leads, "the lost promise was counted")
+    cluster.network.removeAll { !isInquiry($0, to: [4]) }
+    cluster.restart(4, from: remains(cluster, 4, Self.doubt(true, nil)))
+    cluster.links = { $0.to != ReplicaID(3) && $0.from != ReplicaID(3) }
+    cluster.run(2_000)
+    #expect(cluster[5].suspicion != nil, "only replica 3 knows the promise")
+    cluster.heal()
+    cluster.run(4_000)
+    #expect(cluster[5].suspicion == nil && cluster[5].acceptor.promised >= high)
+  }
+
   @Test func answersOfAnotherLifeDoNotCount() {
     var suspicion = Suspicion(Self.doubt(false, nil), voters: 3, own: 2)
-    let standing = Standing(
-      nonce: 7, isSound: true, promised: ballot(3), leading: ballot(3), lastSlot: Slot(4))
-    suspicion.take(standing, from: 0)
+    func say(
+      _ nonce: UInt64, _ voter: Int, _ slot: UInt64, _ promised: Ballot,
+      leads: Bool = false, isSound: Bool = true
+    ) {
+      suspicion.take(
+        Standing(
+          nonce: nonce, isSound: isSound, promised: promised, leading: leads ? promised : .zero,
+          lastSlot: Slot(slot)), from: voter)
+    }
+    say(7, 0, 4, ballot(3), leads: true)
     #expect(suspicion.bound(promised: ballot(3)) == nil)
     suspicion.nonce = 8
-    suspicion.take(standing, from: 0)
+    say(7, 0, 4, ballot(3), leads: true)
     #expect(suspicion.bound(promised: ballot(3)) == nil)
     suspicion.nonce = 7
-    suspicion.take(standing, from: 0)
+    say(7, 0, 4, ballot(3), leads: true)
     #expect(suspicion.bound(promised: ballot(3)) == Slot(4))
     // A leader below the own promise has not heard of everything.
+    #expect(suspicion.bound(promised: ballot(4)) == nil && !suspicion.isTimeToAskAgain)
+    say(7, 1, 0, .zero, isSound: false)
+    #expect(suspicion.unanswered().suspects == [1] && suspicion.isTimeToAskAgain)
+    say(7, 1, 6, ballot(9))
+    #expect(suspicion.bound(promised: ballot(4)) == nil, "everybody is asked twice")
+    suspicion.askAgain(nonce: 11)
+    say(7, 0, 5, ballot(3))
+    #expect(suspicion.unanswered().silent == [0, 1])
+    say(11, 0, 5, ballot(3))
     #expect(suspicion.bound(promised: ballot(4)) == nil)
-    suspicion.take(
-      Standing(nonce: 7, isSound: false, promised: .zero, leading: .zero, lastSlot: .zero), from: 1)
-    #expect(suspicion.unanswered().suspects == [1])
-    suspicion.take(
-      Standing(nonce: 7, isSound: true, promised: ballot(9), leading: .zero, lastSlot: Slot(6)),
-      from: 1)
-    #expect(suspicion.bound(promised: ballot(4)) == Slot(6))
+    say(11, 1, 5, ballot(3))
+    #expect(suspicion.bound(promised: ballot(4)) == Slot(6), "of both answers the higher one")
   }
 
   @Test func aloneItDoesNotStart() throws {

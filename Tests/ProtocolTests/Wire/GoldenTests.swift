@@ -116,6 +116,10 @@ import Testing
     var hello: [UInt8] = []
     Hello(oldestVersion: 1, newestVersion: 2, frameLengthMax: 0x0102_0304).encode(into: &hello)
     #expect(hex(hello) == "0102000004030201")
+    var notices: [UInt8] = []
+    HostNotice(isShortOfRoom: true).encode(into: &notices)
+    HostNotice(isShortOfRoom: false).encode(into: &notices)
+    #expect(hex(notices) == "01000000000000000000000000000000")
   }
 
   /// A request and a response, as in a frame to each side.

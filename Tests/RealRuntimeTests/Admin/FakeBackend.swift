@@ -28,7 +28,7 @@ final class FakeBackend: AdminBackend {
     state.status.chosenUpTo = 1_234
     state.status.appliedUpTo = 1_233
     state.status.journal = NodeStatus.Journal(
-      segments: 3, bytes: 4_096, bytesWritten: 777, flushes: 99)
+      segments: 3, bytes: 4_096, bytesWritten: 777, flushes: 99, fences: 198, bytesLeft: 1_234)
     state.status.peers = [
       NodeStatus.Peer(
         id: 1, address: "127.0.0.1:7101", isConnected: true, lagSlots: 4, unsentBytes: 128),

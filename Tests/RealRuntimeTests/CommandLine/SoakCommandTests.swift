@@ -19,14 +19,14 @@ import Testing
   }
 
   private static func soak(
-    _ faults: [String], in folder: URL
+    _ faults: [String], in folder: URL, rslSim: URL? = nil
   ) async throws -> (status: Int32, report: Report, errors: String) {
     let result = try await RslProcess.run(
       [
         // One round.
         "soak", "--duration", "1s", "--rate", "300", "--workers", "16", "--faults",
         faults.joined(separator: ","), "--format", "json", "--directory", folder.path,
-      ])
+      ] + (rslSim.map { ["--rsl-sim", $0.path] } ?? []))
     guard let report = try? JSONDecoder().decode(Report.self, from: Data(result.output.utf8)) else {
       Issue.record("status \(result.status): \(result.errors)\(result.output)")
       throw CancellationError()
@@ -61,10 +61,40 @@ import Testing
     }
   }
 
+  /// The way from what clients saw to the exit status: a judge that is shown answers which nobody wrote says so.
+  @Test func aFalseAnswerIsFound() async throws {
+    try await withFolder { folder async throws in
+      let judge = folder.appending(path: "judge")
+      let rslSim = RslProcess.url.deletingLastPathComponent().appending(path: "rsl-sim").path
+      try """
+      #!/bin/sh
+      for history; do :; done
+      if [ "$1" = check ]; then
+        sed -i '/:type :ok, :f :get/ s/:value "[^"]*"}/:value "nobody wrote this"}/' "$history"
+      fi
+      exec '\(rslSim)' "$@"
+      """.write(to: judge, atomically: false, encoding: .utf8)
+      try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: judge.path)
+      let result = try await Self.soak(["garbage"], in: folder, rslSim: judge)
+      #expect(result.status == 2, "\(result.errors)")
+      #expect(result.report.verdict == "failed")
+      #expect(result.report.failures.contains { $0.contains("not linearizable") })
+      #expect(result.report.partsLinearizable == 0)
+      #expect(result.report.isAudited && result.report.lost == 0)
+    }
+  }
+
   @Test func aFailedFlushEndsTheReplicaAndLosesNothing() async throws {
     try await withFolder { folder async throws in
       let result = try await Self.soak(["flush-error"], in: folder)
       Self.expectWell(result, ["flush-error"])
+    }
+  }
+
+  @Test func aFullDiskEndsNobodyAndLosesNothing() async throws {
+    try await withFolder { folder async throws in
+      let result = try await Self.soak(["disk-full"], in: folder)
+      Self.expectWell(result, ["disk-full"])
     }
   }
 

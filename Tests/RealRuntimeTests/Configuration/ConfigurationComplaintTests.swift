@@ -102,7 +102,7 @@ import Testing
     ),
     (
       ["--journal-flush", "sync"],
-      "journal.flush = \"sync\" (--journal-flush): expected one of direct, fdatasync, dsync, none"
+      "journal.flush = \"sync\" (--journal-flush): expected one of direct, fdatasync, dsync, pmem, none"
     ),
     (
       ["--tracing-sample-rate", "nan"],

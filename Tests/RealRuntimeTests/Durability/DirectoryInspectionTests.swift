@@ -17,6 +17,7 @@ import Testing
       _ = try rig.flush()
       rig.log.release(upTo: rig.log.end)
     }
+    rig.settle()
     return rig
   }
 

@@ -6,27 +6,56 @@ import Testing
 
 /// A journal on real files, driven as the loop drives it.
 final class JournalRig {
-  let directory = TemporaryDirectory("journal")
+  let directory: TemporaryDirectory
   let log: LogBuffer
   let poller: Poller
   let worker: WorkerThread
   var journal: FileJournal
   let identity = JournalIdentity(
     cluster: ClusterID(9), ring: RingID(0), replica: ReplicaID(1), incarnation: Incarnation(1))
-  let options: NodeConfiguration.Journal
+  private(set) var options: NodeConfiguration.Journal
   static let span = ConfigurationSpan(epoch: Epoch(1), firstSlot: Slot(1), lastSlot: .last)
 
-  init(segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync) throws {
+  let reserve: JournalReserve
+  let maker: SpareSegments.Maker
+
+  init(
+    segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync,
+    in root: String = NSTemporaryDirectory(), acceptsVolatileMemory: Bool = false,
+    reserve: JournalReserve = JournalReserve(),
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
+  ) throws {
+    (self.reserve, self.maker) = (reserve, maker)
+    directory = TemporaryDirectory("journal", in: root)
     log = try LogBuffer(capacity: 1 << 20)
     poller = try Poller()
     worker = try WorkerThread(name: "test-files")
     var options = NodeConfiguration.Journal()
     options.segmentBytes = segmentBytes
     options.flush = flush
+    options.acceptsVolatileMemory = acceptsVolatileMemory
     self.options = options
     journal = try FileJournal(
       directory: directory.path, options: options, identity: identity,
-      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker)
+      configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker,
+      reserve: reserve, maker: maker)
+  }
+
+  /// Waits until the thread of files has nothing more to do: it makes segments for later.
+  func settle() {
+    for _ in 0..<2 {
+      let done = DispatchSemaphore(value: 0)
+      worker.run { done.signal() }
+      done.wait()
+    }
+  }
+
+  /// As after a crash.
+  func reopen() throws {
+    journal = try FileJournal(
+      directory: directory.path, options: options, identity: identity, configuration: Self.span,
+      recovered: recover(into: LogBuffer(capacity: 1 << 20)), worker: worker, waker: poller.waker,
+      reserve: reserve, maker: maker)
   }
 
   /// The value of one command with these bytes.
@@ -56,75 +85,25 @@ final class JournalRig {
     }
   }
 
-  func recover(into log: LogBuffer) throws -> RecoveredJournal {
+  func recover(
+    into log: LogBuffer, snapshot: SnapshotInfo = .none
+  ) throws -> RecoveredJournal {
     try RecoveredFiles.recover(
-      directory: directory.path, identity: identity, snapshot: .none, into: log)
+      directory: directory.path, identity: identity, snapshot: snapshot, into: log)
+  }
+
+  /// Another life on the same files.
+  func reopen(_ flush: NodeConfiguration.FlushMode, acceptsVolatileMemory: Bool = false) throws {
+    options.flush = flush
+    options.acceptsVolatileMemory = acceptsVolatileMemory
+    journal = try FileJournal(
+      directory: directory.path, options: options, identity: identity, configuration: Self.span,
+      recovered: try recover(into: LogBuffer(capacity: 1 << 20)), worker: worker,
+      waker: poller.waker)
   }
 }
 
 @Suite struct FileJournalTests {
-  @Test(arguments: NodeConfiguration.FlushMode.allCases)
-  func whatWasFlushedIsRecovered(_ mode: NodeConfiguration.FlushMode) throws {
-    let rig = try JournalRig(flush: mode)
-    for slot in 1...50 as ClosedRange<UInt64> {
-      try rig.accept(slot, [UInt8](repeating: UInt8(slot), count: Int(slot) * 7))
-      if slot % 5 == 0 { #expect(try rig.flush() == JournalPosition(slot)) }
-    }
-    let log = try LogBuffer(capacity: 1 << 20)
-    let recovered = try rig.recover(into: log)
-    #expect(recovered.durable.entries.map(\.slot.rawValue) == Array(1...50))
-    for entry in recovered.durable.entries {
-      try entry.value.verify(log.bytes(entry.value.bytes).bytes)
-    }
-    #expect(recovered.durable.promised == Ballot(round: 1, proposer: ReplicaID(1)))
-  }
-
-  @Test func segmentsFollowOneAnotherAndAreRecycled() throws {
-    let rig = try JournalRig()
-    var slot: UInt64 = 0
-    // Each segment holds about eight of these.
-    func fill(_ count: Int) throws {
-      for _ in 0..<count {
-        slot += 1
-        try rig.accept(slot, [UInt8](repeating: 1, count: 7_000))
-        _ = try rig.flush()
-        rig.log.release(upTo: rig.log.end)
-      }
-    }
-    try fill(40)
-    let segments = rig.journal.segmentCount
-    #expect(segments >= 4)
-    #expect(try rig.recover(into: LogBuffer(capacity: 1 << 20)).durable.entries.count == 40)
-    try rig.journal.append(
-      JournalRecord(
-        .snapshot(SnapshotInfo(slot: Slot(30), length: 1, digest: 1)), epoch: Epoch(1)), rig.log)
-    _ = try rig.flush()
-    rig.journal.drop(upTo: Slot(30))
-    #expect(rig.journal.segmentCount < segments)
-    // What is voided and used again never comes back to life.
-    try fill(30)
-    let recovered = try RecoveredFiles.recover(
-      directory: rig.directory.path, identity: rig.identity,
-      snapshot: SnapshotInfo(slot: Slot(30), length: 1, digest: 1),
-      into: LogBuffer(capacity: 1 << 20))
-    #expect(recovered.durable.entries.map(\.slot.rawValue) == Array(31...70))
-  }
-
-  @Test func aSecondLifeGoesOnBehindTheFirst() throws {
-    let rig = try JournalRig()
-    for slot in 1...10 as ClosedRange<UInt64> { try rig.accept(slot, [1, 2, 3]) }
-    _ = try rig.flush()
-    let recovered = try rig.recover(into: LogBuffer(capacity: 1 << 20))
-    rig.journal = try FileJournal(
-      directory: rig.directory.path, options: rig.options, identity: rig.identity,
-      configuration: JournalRig.span, recovered: recovered, worker: rig.worker,
-      waker: rig.poller.waker)
-    for slot in 11...20 as ClosedRange<UInt64> { try rig.accept(slot, [4, 5]) }
-    _ = try rig.flush()
-    let again = try rig.recover(into: LogBuffer(capacity: 1 << 20))
-    #expect(again.durable.entries.map(\.slot.rawValue) == Array(1...20))
-  }
-
   @Test func whatIsOnItsWayKeepsItsBytes() throws {
     let rig = try JournalRig()
     #expect(rig.journal.lowestPosition == nil)

@@ -51,10 +51,10 @@ final class RealCluster: Sendable {
 
   var quietLogger: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 
-  func start(_ number: UInt32) throws {
+  func start(_ number: UInt32, _ machine: some StateMachine & Sendable = ByteStore()) throws {
     let configuration = configurations[Int(number) - 1]
     let node = try ReplicaNode.start(
-      configuration: configuration, machine: ByteStore(), logger: quietLogger)
+      configuration: configuration, machine: machine, logger: quietLogger)
     nodes.withLock { $0[ReplicaID(number)] = node }
   }
 

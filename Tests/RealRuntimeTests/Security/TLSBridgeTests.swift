@@ -27,7 +27,7 @@ import Testing
 
     init(
       _ folder: URL, for port: TLSBridge.Port = .members([ReplicaID(2), ReplicaID(3)]),
-      deadline: TimeSpan = .seconds(10), connectionsMax: Int = 100
+      deadline: TimeSpan = .seconds(10), connectionsMax: Int = 100, silenceMax: TimeSpan? = nil
     ) throws {
       authority = try DevCA(folder: folder.appending(path: "own").path, cluster: cluster)
       foreign = try DevCA(folder: folder.appending(path: "foreign").path, cluster: cluster)
@@ -38,7 +38,7 @@ import Testing
       ledger = RefusalLedger(logger: TLSBridgeTests.silent) { refusal.yield($0) }
       bridge = TLSBridge(
         credentials: try Self.credentials(authority, .replica(ReplicaID(1))), ledger: ledger,
-        handshakeDeadline: deadline, connectionsMax: connectionsMax)
+        handshakeDeadline: deadline, connectionsMax: connectionsMax, memberSilenceMax: silenceMax)
       endpoint = try bridge.listen(
         at: SocketEndpoint(address: "127.0.0.1", port: 0), for: port
       ) { continuation.yield($0) }
@@ -124,6 +124,25 @@ import Testing
       try await other.send("and back")
       #expect(try await socket.receive() == Array("and back".utf8))
       #expect(world.ledger.counts.isEmpty && caller.ledger.counts.isEmpty)
+    }
+  }
+
+  /// The kernel knows when to give a member's connection up: otherwise it would try for a quarter of an hour.
+  @Test(arguments: [true, false]) func membersConnectionsEndInTime(_ areMembers: Bool) async throws
+  {
+    try await withFolder { folder in
+      let world = try World(
+        folder, for: areMembers ? .members([ReplicaID(2)]) : .certified,
+        silenceMax: .milliseconds(1_234))
+      let pair = try await world.pair()
+      let timeouts = (0..<4_096).filter { Socket.localPort($0) == world.endpoint.port }.map {
+        var (value, length) = (Int32(-1), socklen_t(MemoryLayout<Int32>.size))
+        getsockopt($0, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &value, &length)
+        return value
+      }
+      // Of the listener, and of the connection.
+      #expect(timeouts.sorted() == (areMembers ? [0, 1_234] : [0, 0]))
+      withExtendedLifetime(pair) {}
     }
   }
 

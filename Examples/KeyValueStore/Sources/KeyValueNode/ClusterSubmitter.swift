@@ -83,6 +83,7 @@ extension SubmissionOutcome {
       case .applied, .read: .answered
       case .appliedWithoutReply: .performedWithoutReply
       case .overloaded: .overloaded
+      case .noRoom: .noRoom
       // Reads here never ask for a lease; refused is refused.
       case .unavailable, .leasesDisabled: .unavailable
       case .unknownOutcome: .unknown

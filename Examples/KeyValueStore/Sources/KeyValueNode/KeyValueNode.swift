@@ -1,3 +1,4 @@
+internal import CoreMetrics
 internal import KeyValueMachine
 internal import Logging
 internal import NIOCore
@@ -8,11 +9,15 @@ public import RealRuntime
 
 /// One node of a durable store: a replica, and in the same process a gateway through which Redis clients reach the cluster.
 public enum KeyValueNode {
-  /// Runs a node until it is asked to stop, or cannot go on; see `ReplicaProcess.run`.
+  /// Runs a node until it is asked to stop, or cannot go on; see `ReplicaProcess.run`. Once in a process, whose backend of
+  /// swift-metrics it sets.
   public static func run(
     loading load: @escaping @Sendable () throws(ConfigurationError) -> LoadedConfiguration
   ) async throws(ReplicaProcess.Failure) {
-    try await ReplicaProcess.run(machine: KeyValueStore(), beside: startGateway, loading: load)
+    let metrics = PrometheusRegistry()
+    MetricsSystem.bootstrap(metrics)
+    try await ReplicaProcess.run(
+      machine: KeyValueStore(), metrics: metrics, beside: startGateway, loading: load)
   }
 
   private struct Refused: Error, CustomStringConvertible {

@@ -27,6 +27,8 @@ public enum SubmissionOutcome: Hashable, Sendable {
   case performedWithoutReply
   /// Not performed: too much is under way. `-OVERLOADED`; trying again later is safe.
   case overloaded
+  /// Not performed: the disks of the cluster are full. `-NOROOM`; trying again is safe, once there is room.
+  case noRoom
   /// Not performed: no replica took it in time. `-CLUSTERDOWN`; trying again is safe.
   case unavailable
   /// Sent, but never answered: performed at most once, now, later or never. `-UNKNOWNOUTCOME`; trying again may
@@ -43,6 +45,8 @@ public enum SubmissionOutcome: Hashable, Sendable {
       "NOREPLY The command was performed, but its reply is not kept any more"
     case .overloaded:
       "OVERLOADED The cluster takes no more commands now; this one was not performed, try it again"
+    case .noRoom:
+      "NOROOM The disks of the cluster are full; the command was not performed"
     case .unavailable:
       "CLUSTERDOWN No replica could take the command in time; it was not performed"
     case .unknown:

@@ -1,3 +1,4 @@
+import CoreMetrics
 import NIOCore
 import Synchronization
 
@@ -9,18 +10,26 @@ final class GatewayShared: Sendable {
   let rejected = Atomic<UInt64>(0)
   let port = Atomic<Int>(0)
   private let lastClient = Atomic<Int>(0)
+  // The same for whatever the process's backend of swift-metrics is.
+  private let clientsGauge = Gauge(label: "resp.clients")
+  private let rejectedCounter = Counter(label: "resp.clients.rejected")
 
   init(_ configuration: GatewayConfiguration) { self.configuration = configuration }
 
   /// Takes a place among `clientsMax`; false when there is none.
   func admit() -> Bool {
-    if clients.add(1, ordering: .relaxed).newValue <= configuration.clientsMax { return true }
+    let count = clients.add(1, ordering: .relaxed).newValue
+    if count <= configuration.clientsMax {
+      clientsGauge.record(count)
+      return true
+    }
     clients.subtract(1, ordering: .relaxed)
     rejected.add(1, ordering: .relaxed)
+    rejectedCounter.increment()
     return false
   }
 
-  func release() { clients.subtract(1, ordering: .relaxed) }
+  func release() { clientsGauge.record(clients.subtract(1, ordering: .relaxed).newValue) }
 
   func nextClientID() -> Int { lastClient.add(1, ordering: .relaxed).newValue }
 }

@@ -74,7 +74,7 @@ import Testing
       (.appliedWithoutReply, .performedWithoutReply), (.overloaded, .overloaded),
       (.unavailable, .unavailable), (.unknownOutcome(nil), .unknown),
       (.unknownOutcome(.overloaded), .unknown), (.tooLarge(limit: 64), .tooLarge(limit: 64)),
-      (.leasesDisabled, .unavailable),
+      (.leasesDisabled, .unavailable), (.noRoom, .noRoom),
     ]
     for (outcome, expected) in pairs { #expect(SubmissionOutcome(outcome) == expected) }
   }

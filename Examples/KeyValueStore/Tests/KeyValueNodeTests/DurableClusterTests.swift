@@ -1,5 +1,6 @@
 import Foundation
 import RESP
+import RealRuntime
 import TestSupport
 import Testing
 
@@ -68,6 +69,19 @@ import Testing
         try clients[2].send(String(repeating: "GET round\r\n", count: 3_000))
         for _ in 0..<3_000 { #expect(try clients[2].receive() == .bulk(Array("59".utf8))) }
       }
+    }
+  }
+
+  @Test func metricsOfTheGatewayAreScrapedWithTheReplicas() async throws {
+    try await DurableCluster.run { cluster async throws in
+      #expect(try await cluster.ask(0, "PING") == .simple("PONG"))
+      let admin = AdminClient(endpoint: cluster.processes.replicas[0].admin)
+      // The client has gone, which the gateway may not have seen yet.
+      try await until("nobody is connected") {
+        try await admin.page("/metrics").body.split(separator: "\n").contains("resp_clients 0")
+      }
+      let page = try await admin.page("/metrics").body
+      #expect(page.split(separator: "\n").contains { $0.hasPrefix("rsl_applied_slot ") })
     }
   }
 

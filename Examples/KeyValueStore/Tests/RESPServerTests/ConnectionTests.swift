@@ -130,6 +130,7 @@ private struct Held {
 
   @Test(arguments: [
     (SubmissionOutcome.overloaded, "-OVERLOADED "), (.unavailable, "-CLUSTERDOWN "),
+    (.noRoom, "-NOROOM "),
     (.unknown, "-UNKNOWNOUTCOME "), (.performedWithoutReply, "-NOREPLY "),
     (.tooLarge(limit: 77), "-ERR The command is longer than the cluster's limit of 77 bytes"),
   ])

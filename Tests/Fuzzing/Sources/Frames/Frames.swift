@@ -51,6 +51,12 @@ private func walk(_ header: FrameHeader, _ body: Range<Int>, _ bytes: [UInt8]) {
       hello.encode(into: &again)
       precondition(again.elementsEqual(bytes[body]), "not canonical")
     }
+  case .notice:
+    if let notice = try? HostNotice(body: body, of: bytes.span.bytes) {
+      var again: [UInt8] = []
+      notice.encode(into: &again)
+      precondition(again.elementsEqual(bytes[body]), "not canonical")
+    }
   case .client:
     var messages = ClientMessages(header, body: body)
     var count: UInt32 = 0
