@@ -13,7 +13,7 @@ public struct Acceptor: Equatable, Sendable {
     promisePosition = .zero
   }
 
-  /// A suspect takes back whatever it may have promised: the caller persists `cured(ballot)` at this position.
+  /// A suspect takes back whatever it may have promised: the caller persists `cured` at this position.
   public mutating func cure(_ ballot: Ballot, at position: JournalPosition) {
     precondition(ballot >= promised, "a cure never lowers a promise")
     promised = ballot

@@ -194,7 +194,7 @@ extension Replica {
       let floor = suspicion.floor(promised: promised), window.chosenUpTo >= bound
     else { return }
     guard snapshot.slot >= bound else { return takeSnapshot(&effects) }
-    let position = persist(.cured(floor), now: now, &effects)
+    let position = persist(.cured(floor, snapshot.slot), now: now, &effects)
     acceptor.cure(floor, at: position)
     election.saw(floor)
     self.suspicion?.curePosition = position

@@ -89,7 +89,7 @@ public struct DurableState: Equatable, Sendable {
       snapshot = info
       chosenUpTo = max(chosenUpTo, info.slot)
       entries.removeAll { $0.slot <= info.slot }
-    case .cured(let ballot):
+    case .cured(let ballot, _):
       promise(ballot, in: epoch)
       doubt = nil
       // What was read is what the replica had in hand when it wrote this.

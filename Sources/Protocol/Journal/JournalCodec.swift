@@ -120,9 +120,9 @@ enum JournalCodec {
     var fieldsLength: Int {
       switch self {
       case .padding: 0
-      case .promised, .cured: 16
+      case .promised: 16
       case .accepted: 32
-      case .learned, .snapshot: 24
+      case .learned, .snapshot, .cured: 24
       case .chosenUpTo: 8
       }
     }
@@ -272,7 +272,11 @@ enum JournalCodec {
       out.put(head.epoch.rawValue)
       switch record?.fact {
       case nil: break
-      case .promised(let ballot), .cured(let ballot):
+      case .promised(let ballot):
+        out.put(ballot)
+        out.putZeroes(4)
+      case .cured(let ballot, let slot):
+        out.put(slot)
         out.put(ballot)
         out.putZeroes(4)
       case .accepted(let slot, let ballot, let value):
@@ -369,7 +373,9 @@ enum JournalCodec {
       fact = .learned(slot, try value(try r.u32(), digest, reference, at: offset))
     case .chosenUpTo: fact = .chosenUpTo(try r.slot())
     case .snapshot: fact = .snapshot(try r.snapshotInfo())
-    case .cured: fact = .cured(try r.ballot())
+    case .cured:
+      let slot = try r.slot()
+      fact = .cured(try r.ballot(), slot)
     }
     return (JournalRecord(fact, epoch: head.epoch), payload, end)
   }

@@ -111,14 +111,13 @@ struct JournalFold {
     case .snapshot(let info):
       // Without the snapshot itself, votes below it may be of values that were never chosen: nothing may stand on them.
       missSnapshot(info.slot, result.segments[index].number, offset)
-    case .cured:
+    case .cured(_, let slot):
       (isPromiseLost, areSlotsOpen, slotsUpTo) = (false, false, .zero)
       result.damages.removeAll()
       result.durable.apply(record)
-      // A cure rests on a snapshot: that one is needed, whatever else is repaired.
-      let needed = missing
+      // A cure rests on its snapshot, and what else said so may be lost.
       missing = .zero
-      missSnapshot(needed, result.segments[index].number, offset)
+      missSnapshot(slot, result.segments[index].number, offset)
     }
   }
 

@@ -11,8 +11,8 @@ public enum JournalFact: Hashable, Sendable {
   /// A snapshot up to its slot is durable; records of those slots no longer matter.
   case snapshot(SnapshotInfo)
   /// What damage hid before this record is repaired: no promise lies above this ballot, which is promised from here on,
-  /// and a durable snapshot covers every slot that a lost vote could matter in.
-  case cured(Ballot)
+  /// and a durable snapshot, up to at least this slot, covers every slot that a lost vote could matter in.
+  case cured(Ballot, Slot)
 }
 
 /// One entry of the journal: a fact, and the configuration that the replica was in when it noted it. A promise or a vote is

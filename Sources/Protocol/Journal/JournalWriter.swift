@@ -229,7 +229,7 @@ public struct JournalWriter: Hashable, Sendable {
       guard info.slot > snapshot.slot else { return }
       snapshot = info
       chosenUpTo = max(chosenUpTo, info.slot)
-    case .cured(let ballot):
+    case .cured(let ballot, _):
       note(ballot, record.epoch)
       doubt = nil
     }

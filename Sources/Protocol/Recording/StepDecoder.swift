@@ -117,12 +117,13 @@ struct StepDecoder {
       throw DecodeError(.unknownTag, at: at)
     }
     switch tag {
-    case .persistPromised, .persistCured:
+    case .persistPromised:
+      try refuse(StepTag.formMask, in: first, at: at)
+      return .persist(JournalRecord(.promised(try ballot(first, &reader)), epoch: epoch))
+    case .persistCured:
       try refuse(StepTag.formMask, in: first, at: at)
       let ballot = try ballot(first, &reader)
-      return .persist(
-        JournalRecord(
-          tag == .persistCured ? .cured(ballot) : .promised(ballot), epoch: epoch))
+      return .persist(JournalRecord(.cured(ballot, try slot(&reader)), epoch: epoch))
     case .persistAccepted:
       let ballot = try ballot(first, &reader)
       let slot = try slot(&reader)

@@ -215,10 +215,11 @@ struct StepEncoder {
       let same = sameBallot(ballot)
       out.put(byte: StepTag.Effect.persistPromised.rawValue | same)
       put(ballot, same, &out)
-    case .cured(let ballot):
+    case .cured(let ballot, let slot):
       let same = sameBallot(ballot)
       out.put(byte: StepTag.Effect.persistCured.rawValue | same)
       put(ballot, same, &out)
+      put(slot, &out)
     case .chosenUpTo(let slot):
       out.put(byte: StepTag.Effect.persistChosenUpTo.rawValue)
       putChosen(slot, &out)

@@ -31,7 +31,7 @@ struct DurabilityChecker: Sendable {
     switch fact {
     case .promised(let ballot):
       promised(node, ballot)
-    case .cured(let ballot):
+    case .cured(let ballot, _):
       return cured(node, ballot)
     case .accepted(let slot, let ballot, _):
       promised(node, ballot)

@@ -59,7 +59,7 @@ enum DigestWord {
     case .learned(let slot, let value): words(3, slot.rawValue, of(value))
     case .chosenUpTo(let slot): words(4, slot.rawValue)
     case .snapshot(let info): words(5, of(info))
-    case .cured(let ballot): words(6, of(ballot))
+    case .cured(let ballot, let slot): words(6, of(ballot), slot.rawValue)
     }
   }
 

@@ -212,7 +212,7 @@ struct JournalLife {
       case .promised(let ballot): promise(ballot, epoch)
       case .chosenUpTo(let slot): chosenUpTo = max(chosenUpTo, slot)
       case .snapshot: break
-      case .cured(let ballot): promise(ballot, epoch)
+      case .cured(let ballot, _): promise(ballot, epoch)
       case .accepted(let slot, let ballot, let value):
         promise(ballot, epoch)
         let wasLearned = entries[slot]?.isLearned ?? false

@@ -96,7 +96,7 @@ extension Generator {
     case 1: .accepted(slot(), ballot(), anyValue())
     case 2: .learned(slot(), anyValue())
     case 3: .chosenUpTo(slot())
-    case 4: .cured(ballot())
+    case 4: .cured(ballot(), slot())
     default: .snapshot(snapshot())
     }
   }

@@ -130,7 +130,7 @@ struct Generator {
       let (value, bytes) = value()
       return (.learned(slot(), value), bytes)
     case 3: return (.chosenUpTo(slot()), [])
-    case 4: return (.cured(ballot()), [])
+    case 4: return (.cured(ballot(), slot()), [])
     default: return (.snapshot(snapshot()), [])
     }
   }
