@@ -64,8 +64,8 @@ public struct Suspicion: Equatable, Sendable {
     return reach
   }
 
-  /// So many others that every quorum with this replica in it holds one of them.
-  var soundNeeded: Int { answers.count - Quorum(voters: answers.count).size + 1 }
+  /// So many others that every quorum holds one of them.
+  var soundNeeded: Int { Quorum(voters: answers.count).overlap }
 
   /// What covers whatever this replica may have promised and voted for in earlier lives; nil while that is not known.
   private var everything: Reach? {

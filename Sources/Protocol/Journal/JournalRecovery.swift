@@ -47,6 +47,13 @@ public struct RecoveredJournal: Equatable, Sendable {
   /// A journal that was never written.
   public static let fresh = RecoveredJournal(
     durable: .empty, end: .start, nextSegment: 1, segments: [], highestSlot: .zero, tail: .clean)
+
+  /// A journal that is lost as a whole: anything may have been promised and voted for.
+  public static let wiped: RecoveredJournal = {
+    var journal = fresh
+    journal.durable.doubt = JournalDoubt(isPromiseLost: true, slotsUpTo: nil)
+    return journal
+  }()
 }
 
 /// Reads a journal back: a pure fold from bytes to `RecoveredJournal`, or the reason why not.
