@@ -64,8 +64,8 @@ public struct Suspicion: Equatable, Sendable {
     return reach
   }
 
-  /// So many others that every quorum with this replica in it holds one of them.
-  var soundNeeded: Int { answers.count - Quorum(voters: answers.count).size + 1 }
+  /// So many others that every quorum holds one of them.
+  var soundNeeded: Int { Quorum(voters: answers.count).overlap }
 
   /// What covers whatever this replica may have promised and voted for in earlier lives; nil while that is not known.
   private var everything: Reach? {
@@ -77,6 +77,9 @@ public struct Suspicion: Equatable, Sendable {
       promised: max(first.promised, second.promised),
       lastSlot: max(first.lastSlot, second.lastSlot))
   }
+
+  /// Nobody who answers from now on makes the bound lower.
+  var hasHeardEnough: Bool { everything != nil }
 
   /// The slot above which no vote of this replica that it does not know of matters; nil while that is not known.
   ///
@@ -143,8 +146,11 @@ extension Replica {
   mutating func inquire(now: Instant, _ effects: inout EffectBuffer) {
     guard var suspicion, suspicion.curePosition == .zero else { return }
     let promised = acceptor.promised
-    guard
-      suspicion.bound(promised: promised) == nil || suspicion.floor(promised: promised) == nil
+    let (bound, floor) = (
+      suspicion.bound(promised: promised), suspicion.floor(promised: promised)
+    )
+    // A bound that is not reached may be one that nobody ever fills, and others may know a lower one.
+    guard bound.map({ window.chosenUpTo < $0 && !suspicion.hasHeardEnough }) ?? true || floor == nil
     else { return }
     if suspicion.nonce == 0 {
       suspicion.nonce = random.next() | 1

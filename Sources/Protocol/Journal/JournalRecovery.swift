@@ -48,12 +48,12 @@ public struct RecoveredJournal: Equatable, Sendable {
   public static let fresh = RecoveredJournal(
     durable: .empty, end: .start, nextSegment: 1, segments: [], highestSlot: .zero, tail: .clean)
 
-  /// A journal that is gone with its disk: what a replica is begun anew with that may have promised and voted for anything.
-  public static var lost: RecoveredJournal {
-    var lost = fresh
-    lost.durable.doubt = JournalDoubt(isPromiseLost: true, slotsUpTo: nil)
-    return lost
-  }
+  /// A journal that is lost as a whole: anything may have been promised and voted for.
+  public static let wiped: RecoveredJournal = {
+    var journal = fresh
+    journal.durable.doubt = JournalDoubt(isPromiseLost: true, slotsUpTo: nil)
+    return journal
+  }()
 }
 
 /// Reads a journal back: a pure fold from bytes to `RecoveredJournal`, or the reason why not.
@@ -291,7 +291,6 @@ public struct JournalRecovery {
           segment: segments[Int(packed.position >> 32)].number,
           offset: UInt32(truncatingIfNeeded: packed.position), length: packed.length))
     }
-    result.durable.includeVotesInHand()
     return result
   }
 

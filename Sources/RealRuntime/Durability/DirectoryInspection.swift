@@ -107,9 +107,8 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
       do throws(JournalDamage) {
         let found = try JournalRecovery.recover(
           segments,
-          identity: JournalIdentity(
-            cluster: owner.cluster, ring: RingID(0), replica: owner.replica,
-            incarnation: Incarnation(1)), snapshot: newest)
+          identity: JournalIdentity(cluster: owner.cluster, replica: owner.replica),
+          snapshot: newest)
         take(found)
       } catch {
         damages = [Damage(error)]

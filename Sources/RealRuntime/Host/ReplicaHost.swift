@@ -122,12 +122,9 @@ final class ReplicaHost {
     self.configuration = configuration
     self.application = application
     self.logger = logger
-    let members = configuration.members.map { Member(id: $0.id) }
-    membership = try Configuration(voters: members)
+    membership = try configuration.membership
     links = membership.voters.map { PeerLink(id: $0.id) }
-    identity = JournalIdentity(
-      cluster: configuration.cluster, ring: RingID(0), replica: configuration.replica,
-      incarnation: Incarnation(1))
+    identity = JournalIdentity(cluster: configuration.cluster, replica: configuration.replica)
     screen = FrameScreen(
       cluster: identity.cluster, replica: identity.replica, incarnation: identity.incarnation)
     recorder = try Self.recorder(configuration, identity)

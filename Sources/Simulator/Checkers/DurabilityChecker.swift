@@ -9,8 +9,6 @@ struct DurabilityChecker: Sendable {
     /// The highest ballot of any durable vote in each slot, whatever became of it.
     var highestVotes = SlotTable(empty: Ballot.zero)
     var snapshot = Slot.zero
-    /// It was damaged and is not cured: it may not promise, vote or confirm anything.
-    var isSuspect = false
     /// The highest ballot that it asked for in its present life.
     var stoodAt = Ballot.zero
     /// What it promised durably to each replica.
@@ -18,6 +16,8 @@ struct DurabilityChecker: Sendable {
   }
 
   var nodes: [Node]
+  /// They were damaged and are not cured: they may not promise, vote or confirm anything.
+  var suspects: NodeSet = []
   /// The highest slot that a client has an acknowledgement from.
   private(set) var acknowledgedUpTo = Slot.zero
 

@@ -33,7 +33,7 @@ extension DurabilityChecker {
       }
     }
     // Its cure had become durable, and nobody was told.
-    let problem = before.isSuspect && doubt == nil ? cured(node, state.promised) : nil
+    let problem = suspects.contains(node) && doubt == nil ? cured(node, state.promised) : nil
     forget(node, state)
     return problem
   }
@@ -44,7 +44,7 @@ extension DurabilityChecker {
     nodes[n].promised = state.promised
     nodes[n].stoodAt = .zero
     nodes[n].snapshot = state.snapshot.slot
-    nodes[n].isSuspect = state.doubt != nil
+    if state.doubt == nil { suspects.remove(node) } else { suspects.insert(node) }
     nodes[n].votes = SlotTable(empty: .zero)
     nodes[n].highestVotes = SlotTable(empty: .zero)
     for entry in state.entries {
@@ -56,8 +56,8 @@ extension DurabilityChecker {
   /// The suspicion of `node` is durably over. A promise that it lost may be below its new one only if nobody stands by it.
   mutating func cured(_ node: NodeIndex, _ ballot: Ballot) -> String? {
     let n = node.index
-    if !nodes[n].isSuspect { return "\(node) is cured of nothing" }
-    nodes[n].isSuspect = false
+    guard suspects.contains(node) else { return "\(node) is cured of nothing" }
+    suspects.remove(node)
     // No vote from before the cure is needed any more.
     nodes[n].votes = SlotTable(empty: .zero)
     nodes[n].promised = max(nodes[n].promised, ballot)
@@ -73,7 +73,7 @@ extension DurabilityChecker {
 
   /// What a suspect must not say.
   func suspectSent(_ node: NodeIndex, _ message: Protocol.Message) -> String? {
-    guard nodes[node.index].isSuspect else { return nil }
+    guard suspects.contains(node) else { return nil }
     switch message {
     case .prepare, .promise, .report, .accept, .accepted, .heartbeat, .heartbeatReply, .preVote,
       .standForElection:

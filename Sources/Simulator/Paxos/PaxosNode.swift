@@ -155,9 +155,12 @@ enum PaxosFiles {
     return file
   }
 
-  /// The snapshot in a file; nil for one that a crash has left incomplete.
-  static func unframe(_ file: [UInt8]) -> (SnapshotInfo, [UInt8])? {
-    guard let info = SnapshotFileHeader(file.span.bytes)?.info else { return nil }
+  /// The snapshot in a file; nil for one that a crash has left incomplete, or that is damaged. The name is all that vouches for
+  /// its slot.
+  static func unframe(_ file: [UInt8], slot: Slot) -> (SnapshotInfo, [UInt8])? {
+    guard let info = SnapshotFileHeader(file.span.bytes)?.info, info.slot == slot else {
+      return nil
+    }
     let bytes = Array(file[SnapshotFileHeader.length...])
     guard UInt64(bytes.count) == info.length, UInt64(CRC32C.checksum(bytes)) == info.digest
     else { return nil }

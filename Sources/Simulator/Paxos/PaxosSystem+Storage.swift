@@ -146,6 +146,9 @@ extension PaxosSystem {
     _ recovered: RecoveredJournal, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     let state = recovered.durable
+    world.note(
+      "recovered promise \(state.promised) chosen \(state.chosenUpTo) snapshot"
+        + " \(state.snapshot.slot) \(state.entries.map { "\($0.slot):\($0.ballot)\($0.isLearned)" })", node)
     for damage in recovered.damages {
       world.note("damaged: \(damage)", node)
       guard !world.scarred.contains(node) else { continue }
@@ -199,8 +202,10 @@ extension PaxosSystem {
 
   private mutating func recoverSnapshot(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
     var best: (info: SnapshotInfo, bytes: [UInt8])?
-    for name in world.disk(node).names where PaxosFiles.number(name, prefix: "snapshot-") != nil {
-      guard let file = world.read(node, file: name), let found = PaxosFiles.unframe(file)
+    for name in world.disk(node).names {
+      guard let slot = PaxosFiles.number(name, prefix: "snapshot-") else { continue }
+      guard let file = world.read(node, file: name),
+        let found = PaxosFiles.unframe(file, slot: Slot(slot))
       else {
         world.delete(node, file: name)
         continue
