@@ -291,6 +291,7 @@ public struct JournalRecovery {
           segment: segments[Int(packed.position >> 32)].number,
           offset: UInt32(truncatingIfNeeded: packed.position), length: packed.length))
     }
+    result.durable.includeVotesInHand()
     return result
   }
 

@@ -189,7 +189,7 @@ extension PaxosSystem {
 
   /// An empty disk with the journal of a replica that may have promised and voted for anything.
   public mutating func replaceDisk(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
-    var writer = JournalWriter(identity: identity(of: node), after: .lost)
+    var writer = JournalWriter(identity: identity(of: node), after: .wiped)
     var bytes: [UInt8] = []
     let number = writer.beginSegment(under: configuration.span, into: &bytes)
     world.replaceDisk(node, file: PaxosFiles.journal(number), bytes)
