@@ -31,12 +31,12 @@ public struct Suspicion: Equatable, Sendable {
     self.init(JournalDoubt(isPromiseLost: false, slotsUpTo: nil), voters: voters, own: own)
   }
 
-  /// A voter says where it stands. The first sound answer stays, unless the voter leads meanwhile: what is chased would
-  /// else move on with every slot.
+  /// A voter says where it stands. The first sound answer stays, unless the voter leads meanwhile, or leads a later ballot: what
+  /// is chased would else move on with every slot.
   mutating func take(_ standing: Standing, from voter: Int) {
     guard standing.nonce == nonce, nonce != 0, voter != own else { return }
     if let before = answers[voter], before.isSound,
-      !standing.isSound || before.leading > .zero || standing.leading == .zero
+      !standing.isSound || standing.leading <= before.leading
     {
       return
     }
@@ -78,8 +78,16 @@ public struct Suspicion: Equatable, Sendable {
       lastSlot: max(first.lastSlot, second.lastSlot))
   }
 
-  /// Nobody who answers from now on makes the bound lower.
-  var hasHeardEnough: Bool { everything != nil }
+  /// What a leader has answered that leads at or above every promise that matters: the lowest slot; nil without such a leader.
+  func leadersSlot(promised: Ballot) -> Slot? {
+    guard let floor = floor(promised: promised) else { return nil }
+    var slot: Slot?
+    for case .some(let answer) in answers where answer.isSound {
+      guard answer.leading > .zero, answer.leading >= floor else { continue }
+      slot = min(slot ?? answer.lastSlot, answer.lastSlot)
+    }
+    return slot
+  }
 
   /// The slot above which no vote of this replica that it does not know of matters; nil while that is not known.
   ///
@@ -87,15 +95,7 @@ public struct Suspicion: Equatable, Sendable {
   /// everything at its ballot that will ever be counted, and heard in phase 1 of everything below. All others together know
   /// of every vote that was counted or will be. And the journal may say it.
   func bound(promised: Ballot) -> Slot? {
-    var bound = doubt.slotsUpTo
-    if !doubt.isPromiseLost {
-      for case .some(let answer) in answers where answer.isSound {
-        guard answer.leading > .zero, answer.leading >= promised else { continue }
-        bound = min(bound ?? answer.lastSlot, answer.lastSlot)
-      }
-    }
-    guard let slot = everything?.lastSlot else { return bound }
-    return min(bound ?? slot, slot)
+    [doubt.slotsUpTo, leadersSlot(promised: promised), everything?.lastSlot].compactMap { $0 }.min()
   }
 
   /// A ballot at or above every one that this replica promised and that was or will be led; nil while that is not known.
@@ -149,9 +149,11 @@ extension Replica {
     let (bound, floor) = (
       suspicion.bound(promised: promised), suspicion.floor(promised: promised)
     )
-    // A bound that is not reached may be one that nobody ever fills, and others may know a lower one.
-    guard bound.map({ window.chosenUpTo < $0 && !suspicion.hasHeardEnough }) ?? true || floor == nil
-    else { return }
+    // A slot that is out of reach may be one that nobody ever fills, known from a vote that came to nothing: a leader, the
+    // present one or the next, knows whether it is.
+    let isOutOfReach =
+      bound.map { window.chosenUpTo < $0 && suspicion.leadersSlot(promised: promised) == nil } ?? true
+    guard isOutOfReach || floor == nil else { return }
     if suspicion.nonce == 0 {
       suspicion.nonce = random.next() | 1
     } else if suspicion.isTimeToAskAgain {

@@ -92,8 +92,10 @@ public struct DurableState: Equatable, Sendable {
     case .cured(let ballot, _):
       promise(ballot, in: epoch)
       doubt = nil
-      // What was read is what the replica had in hand when it wrote this.
-      for i in entries.indices { entries[i].isStale = false }
+      // Whatever is damaged before this, then or since, is forgiven. So nothing may rest on it but what is known to be
+      // chosen: no vote matters any more, and a watermark that comes later speaks of none.
+      settleWatermark()
+      entries.removeAll { !$0.isLearned }
     }
   }
 

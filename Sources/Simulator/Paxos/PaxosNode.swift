@@ -51,9 +51,6 @@ struct PaxosNode: Sendable {
   /// When the replica last began to lead, by the node's own clock.
   var ledSince = Instant.zero
 
-  /// Votes that a suspect has found in its journal: they count again when it is cured.
-  var suspectVotes: [DurableState.Entry] = []
-
   // Snapshots.
   var snapshot = SnapshotInfo.none
   /// A peer's snapshot as far as it has come.

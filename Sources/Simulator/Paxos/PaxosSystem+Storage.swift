@@ -75,15 +75,8 @@ extension PaxosSystem {
     _ record: JournalRecord, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     world.check("suspicion", checkers.durability.durable(node, record.fact), [node])
-    switch record.fact {
-    case .accepted(let slot, let ballot, let value):
-      world.check("agreement", checkers.agreement.voted(node, slot, ballot, value), [node])
-    case .cured:
-      let votes = nodes[node.index].suspectVotes
-      nodes[node.index].suspectVotes = []
-      checkVotes(votes, node, &world)
-    case .promised, .learned, .chosenUpTo, .snapshot: break
-    }
+    guard case .accepted(let slot, let ballot, let value) = record.fact else { return }
+    world.check("agreement", checkers.agreement.voted(node, slot, ballot, value), [node])
   }
 
   // MARK: Recovery
@@ -147,8 +140,8 @@ extension PaxosSystem {
   ) {
     let state = recovered.durable
     world.note(
-      "recovered promise \(state.promised) chosen \(state.chosenUpTo) snapshot"
-        + " \(state.snapshot.slot) \(state.entries.map { "\($0.slot):\($0.ballot)\($0.isLearned)" })", node)
+      "recovered promised \(state.promised) chosen \(state.chosenUpTo) snapshot"
+        + " \(state.snapshot.slot) entries \(state.entries.count)", node)
     for damage in recovered.damages {
       world.note("damaged: \(damage)", node)
       guard !world.scarred.contains(node) else { continue }
@@ -166,7 +159,6 @@ extension PaxosSystem {
     world.check("suspicion", checkers.durability.recoveredDamaged(node, state), [node])
     guard state.doubt != nil else { return checkVotes(state.entries, node, &world) }
     checkers.agreement.lost(node)
-    nodes[node.index].suspectVotes = state.entries
   }
 
   /// Votes that reached the disk without anybody being told count from now on.

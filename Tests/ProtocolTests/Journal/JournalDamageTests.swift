@@ -194,7 +194,7 @@ import Testing
     next.snapshot = SnapshotInfo(slot: Slot(past.top), length: 10, digest: 1)
     next.append(.snapshot(next.snapshot))
     let ballot = Ballot(round: past.ballot.round + 5, proposer: ReplicaID(2))
-    next.append(.cured(ballot))
+    next.append(.cured(ballot, next.snapshot.slot))
     next.flush()
     guard case .success(let cured) = next.recover(next.crashed(.nothing)) else {
       Issue.record("\(name): refused when it is cured")
@@ -248,7 +248,8 @@ import Testing
     disk[0].bytes[begin + 80] ^= 1
     let found = try life.recover(disk).get()
     #expect(found.damages == [JournalDamage(segment: 1, offset: begin, what: .value(Slot(2)))])
-    #expect(found.durable.doubt == JournalDoubt(isPromiseLost: false, slotsUpTo: Slot(2)))
+    // Up to the last vote, which the cure stands for as well.
+    #expect(found.durable.doubt == JournalDoubt(isPromiseLost: false, slotsUpTo: Slot(3)))
     #expect(found.durable.entries.map(\.slot) == [Slot(1), Slot(3)])
     #expect(found.durable.promised == ballot(4))
   }
@@ -268,6 +269,56 @@ import Testing
     let found = try past.life.recover(disk).get()
     #expect(found.damages.count == 1 && found.durable.doubt == nil)
     #expect(found.durable.promised.round == 99)
+  }
+
+  /// A cure rests on its snapshot: when that is lost later, the doubts are back, also where nothing but the cure names it.
+  @Test(arguments: [false, true])
+  func aCureDoesNotHideThatItsSnapshotIsLost(isItsRecordLost: Bool) throws {
+    var life = JournalLife(seed: 5)
+    let (value, payload) = life.generator.value(lengthMax: 60)
+    life.append(.accepted(Slot(7), ballot(4), value), payload)
+    life.flush()
+    life.append(.chosenUpTo(Slot(0)))
+    life.flush()
+    var disk = life.crashed(.nothing)
+    for i in 160..<512 { disk[0].bytes[i] = 0 }
+    let found = try life.recover(disk).get()
+    #expect(found.durable.doubt != nil)
+    life.restart(disk, found)
+    life.snapshot = SnapshotInfo(slot: Slot(9), length: 10, digest: 1)
+    life.flush()
+    let place = Int(life.writer.end.mark.offset)
+    life.append(.snapshot(life.snapshot))
+    life.flush()
+    life.append(.cured(ballot(5), Slot(9)))
+    life.flush()
+    life.append(.chosenUpTo(Slot(9)))
+    life.flush()
+    disk = life.crashed(.nothing)
+    #expect(try life.recover(disk).get().durable.doubt == nil)
+    life.snapshot = .none
+    if isItsRecordLost { for i in place..<place + 512 { disk[1].bytes[i] = 0 } }
+    #expect(
+      try life.recover(disk).get().durable.doubt
+        == JournalDoubt(isPromiseLost: false, slotsUpTo: Slot(9)))
+  }
+
+  /// What a cure stands for may be damaged after it, and then nothing tells: so it waits for every vote that is in hand.
+  @Test func aDoubtIncludesTheVotesInHand() throws {
+    var life = JournalLife(seed: 6)
+    for slot in [2, 8] as [UInt64] {
+      let (value, payload) = life.generator.value(lengthMax: 60)
+      life.append(.accepted(Slot(slot), ballot(4), value), payload)
+      life.flush()
+    }
+    life.append(.chosenUpTo(Slot(0)))
+    life.flush()
+    var disk = life.crashed(.nothing)
+    // The value of slot 2, and nothing else.
+    disk[0].bytes[Int(life.history[0].begin.offset) + 80] ^= 1
+    #expect(
+      try life.recover(disk).get().durable.doubt
+        == JournalDoubt(isPromiseLost: false, slotsUpTo: Slot(8)))
   }
 
   /// Without any header there is nothing to begin with, and a wiped directory beside a snapshot is not a new replica.

@@ -212,7 +212,13 @@ struct JournalLife {
       case .promised(let ballot): promise(ballot, epoch)
       case .chosenUpTo(let slot): chosenUpTo = max(chosenUpTo, slot)
       case .snapshot: break
-      case .cured(let ballot, _): promise(ballot, epoch)
+      case .cured(let ballot, _):
+        promise(ballot, epoch)
+        // What is known to be chosen stays, and the watermark where there is no gap below it.
+        for slot in entries.keys where slot <= chosenUpTo { entries[slot]!.isLearned = true }
+        entries = entries.filter { $0.value.isLearned }
+        chosenUpTo = snapshot.slot
+        while entries[chosenUpTo.next] != nil { chosenUpTo = chosenUpTo.next }
       case .accepted(let slot, let ballot, let value):
         promise(ballot, epoch)
         let wasLearned = entries[slot]?.isLearned ?? false

@@ -83,6 +83,42 @@ import Testing
     #expect(cluster[3].contracts.count(of: .suspectCured) == 1)
   }
 
+  /// Its journal names a slot that nobody ever fills; a leader knows that nothing lies there.
+  @Test func doesNotWaitForASlotThatNobodyFills() {
+    let cluster = Cluster(3).elect(1)
+    wrote(cluster, 6)
+    cluster.restart(3, from: remains(cluster, 3, Self.doubt(false, 60)))
+    cluster.run(1_000)
+    #expect(cluster[3].suspicion == nil && cluster[3].snapshot.slot < Slot(60))
+  }
+
+  /// Somebody has voted in a slot that came to nothing: a leader that needed no such vote says so, also where the own promise was
+  /// lost and only all others together know it.
+  @Test func aLeaderKnowsOfVotesThatCameToNothing() {
+    func standing(_ nonce: UInt64, leading: UInt64, last: UInt64) -> Standing {
+      Standing(
+        nonce: nonce, isSound: true, promised: Ballot(round: 4, proposer: ReplicaID(1)),
+        leading: leading == 0 ? .zero : Ballot(round: leading, proposer: ReplicaID(1)),
+        lastSlot: Slot(last))
+    }
+    var suspicion = Suspicion(Self.doubt(true, nil), voters: 3, own: 2)
+    for nonce in [1, 2] as [UInt64] {
+      if nonce == 1 { suspicion.nonce = nonce } else { suspicion.askAgain(nonce: nonce) }
+      suspicion.take(standing(nonce, leading: 0, last: 3), from: 0)
+      suspicion.take(standing(nonce, leading: 0, last: 8), from: 1)
+    }
+    #expect(suspicion.bound(promised: .zero) == Slot(8))
+    #expect(suspicion.leadersSlot(promised: .zero) == nil)
+    // A leader below what others have promised knows nothing of that.
+    suspicion.take(standing(2, leading: 3, last: 3), from: 0)
+    #expect(suspicion.bound(promised: .zero) == Slot(8))
+    suspicion.take(standing(2, leading: 4, last: 3), from: 0)
+    #expect(suspicion.bound(promised: .zero) == Slot(3))
+    // What it proposes afterwards is nobody's lost vote.
+    suspicion.take(standing(2, leading: 4, last: 9), from: 0)
+    #expect(suspicion.bound(promised: .zero) == Slot(3))
+  }
+
   private func isPrepare(_ message: Message) -> Bool {
     if case .prepare = message { true } else { false }
   }

@@ -25,27 +25,27 @@ import Testing
     let accept = Message.accept(
       Accept(ballot: high, slot: Slot(1), value: .noop, chosenUpTo: .zero))
     for message in [promise, prepare, accept] { #expect(checker.sent(node, message) != nil) }
-    checker.durable(node, .promised(high))
+    #expect(checker.durable(node, .promised(high)) == nil)
     for message in [promise, prepare, accept] { #expect(checker.sent(node, message) == nil) }
   }
 
   @Test func anAcceptedStandsForDurableVotesInAllOfItsSlots() {
     var checker = DurabilityChecker(replicas: 1)
     let accepted = Message.accepted(Accepted(ballot: high, firstSlot: Slot(1), lastSlot: Slot(2)))
-    checker.durable(node, .accepted(Slot(1), high, value(1)))
-    checker.durable(node, .accepted(Slot(2), low, value(1)))
+    #expect(checker.durable(node, .accepted(Slot(1), high, value(1))) == nil)
+    #expect(checker.durable(node, .accepted(Slot(2), low, value(1))) == nil)
     #expect(checker.sent(node, accepted) != nil)
-    checker.durable(node, .accepted(Slot(2), high, value(1)))
+    #expect(checker.durable(node, .accepted(Slot(2), high, value(1))) == nil)
     #expect(checker.sent(node, accepted) == nil)
     // Learning what was chosen does not make the vote undone.
-    checker.durable(node, .learned(Slot(2), value(2)))
+    #expect(checker.durable(node, .learned(Slot(2), value(2))) == nil)
     #expect(checker.sent(node, accepted) == nil)
   }
 
   @Test func aPromiseTellsEveryVote() {
     var checker = DurabilityChecker(replicas: 1)
-    checker.durable(node, .accepted(Slot(3), low, value(1)))
-    checker.durable(node, .promised(high))
+    #expect(checker.durable(node, .accepted(Slot(3), low, value(1))) == nil)
+    #expect(checker.durable(node, .promised(high)) == nil)
     func promise(upTo slot: UInt64) -> String? {
       checker.sent(
         node,

@@ -36,14 +36,15 @@ import Testing
       \FaultPlan.packetLoss, \.packetDuplication, \.packetReorder, \.packetCorruption,
       \.packetReplay, \.partitionInterval, \.slowLinkInterval, \.crashInterval, \.restartStorm,
       \.pauseInterval, \.flushSlow, \.flushStall, \.clockDrift, \.clockStepInterval,
-      \.clockFreezeInterval, \.crashOnPhaseChange,
+      \.clockFreezeInterval, \.crashOnPhaseChange, \.flushFailure, \.flushLie, \.mediumInterval,
+      \.mediumAtCrash,
     ] {
       let present = plans.count { $0[keyPath: feature] != 0 }
       #expect((430...570).contains(present))
     }
     // Rare by nature, so in three of four.
     #expect((700...800).contains(plans.count { $0.tornWrite != 0 }))
-    #expect(plans.allSatisfy { $0.partitionShapes != 0 })
+    #expect(plans.allSatisfy { $0.partitionShapes != 0 && $0.mediumFaults != 0 })
     #expect(plans.allSatisfy { $0.downMinimum <= $0.downMaximum && $0.maximumDown <= 5 })
     for down in UInt64(1)...3 { #expect(plans.contains { $0.maximumDown == down }) }
   }

@@ -1,0 +1,90 @@
+import Protocol
+import Testing
+
+@testable import Simulator
+
+/// Damaged media in the Paxos tenant.
+@Suite struct MediumFaultTests {
+  private func options(
+    _ profile: FaultProfile = .swarm, replicas: Int = 5,
+    _ adjust: @escaping @Sendable (inout FaultPlan) -> Void
+  ) -> PaxosOptions {
+    var options = PaxosOptions()
+    options.profile = profile
+    options.replicas = replicas
+    options.adjustPlan = adjust
+    return options
+  }
+
+  /// No more than a minority is damaged at the same time, and within the fault budget.
+  @Test(arguments: UInt64(1)...12)
+  func aMajorityStaysSound(_ seed: UInt64) {
+    var simulation = PaxosSimulation.make(
+      seed: seed,
+      options {
+        $0.mediumFaults = 0xFF
+        $0.mediumInterval = 100_000
+        $0.mediumAtCrash = 500_000
+        $0.crashInterval = 100_000
+        $0.maximumDown = 1 + seed % 4
+      })
+    var highest = 0
+    while simulation.advance() { highest = max(highest, simulation.world.damaged.count) }
+    #expect(simulation.result.outcome == .passed)
+    #expect(highest == min(2, Int(1 + seed % 4)))
+  }
+
+  @Test func everyKindHappensAndSuspectsAreCured() {
+    var table = FaultTable(phaseNames: PaxosSystem.phaseNames)
+    var cured: UInt64 = 0
+    let mark = Mark.allCases.firstIndex(of: .suspectCured)!
+    for seed in UInt64(1)...30 {
+      let result = PaxosSimulation.run(
+        seed: seed,
+        options {
+          $0.mediumFaults = 0xFF
+          $0.mediumInterval = 200_000
+          $0.flushLie = 200_000
+          $0.flushFailure = 10_000
+          $0.maximumDown = 2
+        })
+      #expect(result.outcome == .passed, "seed \(seed): \(result.violation?.sentence ?? "")")
+      table.add(result.faults)
+      cured += result.report.marks[mark]
+    }
+    for kind in MediumFault.allCases.map({ $0.kind }) + [.flushLied, .flushFailed, .checkpointDamaged] {
+      #expect(table[kind] > 0, "\(kind.name)")
+    }
+    #expect(!ContractRecorder.isEnabled || cured > 50)
+  }
+
+  /// Without a budget a majority of suspects is silent, and nobody is ever wrong.
+  @Test func withoutABudgetOnlySafetyIsLeft() {
+    var highest = 0
+    for seed in UInt64(1)...20 {
+      var simulation = PaxosSimulation.make(
+        seed: seed,
+        options(.unlimited, replicas: 3) {
+          $0.mediumFaults = 0xFF
+          $0.mediumInterval = 50_000
+        })
+      while simulation.advance() { highest = max(highest, simulation.world.damaged.count) }
+      #expect(simulation.result.outcome == .passed)
+    }
+    #expect(highest == 3)
+  }
+
+  /// What may be damaged is proven by what may not: a record behind it, durable, says that it was durable.
+  @Test func theNewestRecordsAreNotDamaged() {
+    var simulation = PaxosSimulation.make(seed: 3, options { $0 = FaultPlan() })
+    simulation.run(until: 2_000_000_000)
+    for node in simulation.world.nodes {
+      let files = simulation.system.vouched(node, simulation.world)
+      let journals = files.filter { !$0.isCheckpoint }
+      #expect(!journals.isEmpty)
+      let last = journals.last!
+      #expect(!last.isWhole && last.count < simulation.world.size(node, file: last.name)!)
+      #expect(journals.dropLast().allSatisfy { $0.isWhole })
+    }
+  }
+}
