@@ -59,6 +59,7 @@ extension CampaignReport {
           + "\(grouped(tally.operationsRefused)) refused, \(grouped(tally.operationsUnknown)) unknown"
       ))
     rows.append(("searched", "\(grouped(tally.searched)) histories by the search checker"))
+    rows.append(("recovered", "\(grouped(tally.crashImages)) states that a crash could have left"))
     if tally.excused > 0 { rows.append(("excused", "\(tally.excused) runs without progress")) }
     rows.append(("contracts", contractsText))
     rows.append(("digest", Hex.text(tally.combinedDigest)))

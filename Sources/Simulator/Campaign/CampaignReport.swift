@@ -82,6 +82,7 @@ public struct CampaignReport: Sendable {
       .init("outcomes", .counts(outcomes)),
       .init("excused", .integer(tally.excused)),
       .init("searched", .integer(tally.searched)),
+      .init("crashImages", .integer(tally.crashImages)),
       .init("digest", .string(Hex.text(tally.combinedDigest))),
       .init("wallSeconds", .seconds(wallNanoseconds)),
       .init("busySeconds", .seconds(tally.busyNanoseconds)),

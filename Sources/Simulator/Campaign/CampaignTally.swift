@@ -18,6 +18,7 @@ public struct CampaignTally: Equatable, Sendable {
   private var outcomes = [UInt64](repeating: 0, count: RunOutcome.allCases.count)
   public private(set) var excused: UInt64 = 0
   public private(set) var searched: UInt64 = 0
+  public private(set) var crashImages: UInt64 = 0
   public private(set) var steps: UInt64 = 0
   public private(set) var events: UInt64 = 0
   public private(set) var effects: UInt64 = 0
@@ -66,6 +67,7 @@ public struct CampaignTally: Equatable, Sendable {
     if run.failed { failed.append(run) }
     if run.excuse != nil { excused += 1 }
     if run.report.isSearched { searched += 1 }
+    crashImages += run.report.crashImages
     steps += run.report.protocolSteps
     events += run.events
     effects += run.effects

@@ -109,6 +109,7 @@ extension RunRecord {
       .init("slotsApplied", .integer(report.slotsApplied)),
       .init("leaderships", .integer(report.leaderships)),
       .init("searched", .bool(report.isSearched)),
+      .init("crashImages", .integer(report.crashImages)),
     ]
   }
 

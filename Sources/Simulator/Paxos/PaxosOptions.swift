@@ -43,4 +43,6 @@ public struct PaxosReport: Equatable, Sendable {
   public var screened = [UInt64](repeating: 0, count: ScreenReason.allCases.count)
   /// The search checker's second opinion was asked for in this run.
   public var isSearched = false
+  /// States that a crash could have left and that were recovered to see whether they may be.
+  public var crashImages: UInt64 = 0
 }

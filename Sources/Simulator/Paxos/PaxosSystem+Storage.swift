@@ -2,7 +2,7 @@ internal import Protocol
 
 // The simulated host's disk: journal segments, snapshot files, recovery.
 extension PaxosSystem {
-  private func identity(of node: NodeIndex) -> JournalIdentity {
+  func identity(of node: NodeIndex) -> JournalIdentity {
     JournalIdentity(
       cluster: PaxosNames.cluster, ring: RingID(0), replica: PaxosNames.replica(node),
       incarnation: Incarnation(1))
@@ -43,6 +43,7 @@ extension PaxosSystem {
     let flush = nodes[n].writer!.flush()
     nodes[n].journalFlushIssued = world.localTime(node)
     nodes[n].flushes.append((world.flush(node), .journal(flush, stamp: nodes[n].stamp)))
+    checkCrashImage(node, &world)
   }
 
   mutating func diskCompleted(

@@ -31,6 +31,8 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
   case core
   /// Anything else the tenant draws, seeds of its nodes' own generators for instance.
   case tenant
+  /// Which of the things that cost too much to look at always are looked at. Changes nothing of what happens.
+  case audit
 
   public var name: String {
     switch self {
@@ -46,6 +48,7 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
     case .swarm: "swarm"
     case .core: "core"
     case .tenant: "tenant"
+    case .audit: "audit"
     }
   }
 

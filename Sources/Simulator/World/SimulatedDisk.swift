@@ -192,8 +192,17 @@ public struct SimulatedDisk: Sendable {
         if droppingNames { outcome.lost += 1 } else { applyDurably(change) }
       }
     }
-    forgetCache()
+    losePending()
     return outcome
+  }
+
+  /// As a crash from which every 8-byte piece of what is pending survives or does not, by itself.
+  mutating func crash(seed: UInt64) {
+    var plan = FaultPlan()
+    (plan.crashWrites, plan.tornWrite) = (2, 1_000_000)
+    (plan.tornGranularity, plan.tornAnySubset) = (8, 1)
+    var streams = RandomStreams(seed: seed)
+    _ = crash(plan, &streams)
   }
 
   /// Applies some pieces of a write that did not survive whole; answers how many bytes made it.
@@ -221,7 +230,8 @@ public struct SimulatedDisk: Sendable {
     return kept
   }
 
-  private mutating func forgetCache() {
+  /// As a crash that loses everything pending.
+  mutating func losePending() {
     pending.removeAll(keepingCapacity: true)
     arena.removeAll(keepingCapacity: true)
     durableChanges = changes
