@@ -1,4 +1,4 @@
-// The journal's bytes: docs/wire-format.md, "Journal". A journal is a sequence of segments, each a header and records.
+// The journal's bytes: docs/journal-format.md. A journal is a sequence of segments, each a header and records.
 
 /// Whose journal it is. Bytes of another one are refused, never folded.
 public struct JournalIdentity: Hashable, Sendable {

@@ -147,7 +147,7 @@ import Testing
     }
   }
 
-  /// Of a record's head and fields, as docs/wire-format.md has it.
+  /// Of a record's head and fields, as docs/journal-format.md has it.
   private static func checksum(_ bytes: [UInt8], at place: Int, fields: Int) -> UInt32 {
     let identity = JournalLife.identity
     var stamp: [UInt8] = []

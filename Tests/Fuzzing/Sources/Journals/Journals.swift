@@ -7,7 +7,7 @@ private let identity = JournalIdentity(
 /// bytes that exist. A journal can go on from whatever was recovered.
 ///
 /// The first byte chooses how the rest is cut into segments and whether identities, checksums and chains are made right
-/// first (layout: docs/wire-format.md), so that the fold is reached and not only the checksum.
+/// first (layout: docs/journal-format.md), so that the fold is reached and not only the checksum.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   guard let data, size > 1 else { return 0 }
