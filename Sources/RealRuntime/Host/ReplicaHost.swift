@@ -67,6 +67,8 @@ final class ReplicaHost {
   /// The position of the message's payload that is being taken in, and whether a record points at it.
   var incoming: UInt64?
   var isIncomingKept = false
+  /// The bytes of the snapshot chunk that is being taken in.
+  var incomingChunk: UnsafeRawBufferPointer?
   /// Positions below may be released at the end of the turn.
   var isReleaseDue = false
 
