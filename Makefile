@@ -39,7 +39,8 @@ demo: bootstrap ## A campaign, one planted bug, its replay: the two-minute tour
 
 test: bootstrap ## All tests (debug build, contracts on), then the number of test cases
 	@mkdir -p artifacts
-	$(SWIFT) test $(checked) --parallel 2>&1 | tee artifacts/test.log
+	$(SWIFT) test $(checked) --parallel 2>&1 | tee artifacts/test.log \
+	  || { scripts/test-failures artifacts/test.log; exit 1; }
 	@scripts/count-cases artifacts/test.log
 
 examples: bootstrap ## The tests of every package in Examples/

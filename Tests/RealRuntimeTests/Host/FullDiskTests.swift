@@ -11,8 +11,9 @@ import Testing
   .timeLimit(.minutes(5)))
 struct FullDiskTests {
   private final class Rig {
-    let folder = TemporaryDirectory("full")
+    // Unmounted before the folder goes: in the order of these lines.
     let disks: [SmallDisk]
+    let folder = TemporaryDirectory("full")
     let cluster: LocalCluster
     let client: Client
     /// By key: how many puts were acknowledged, and how many may have been performed.
