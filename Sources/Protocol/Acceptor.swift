@@ -13,6 +13,13 @@ public struct Acceptor: Equatable, Sendable {
     promisePosition = .zero
   }
 
+  /// A suspect takes back whatever it may have promised: the caller persists `cured(ballot)` at this position.
+  public mutating func cure(_ ballot: Ballot, at position: JournalPosition) {
+    precondition(ballot >= promised, "a cure never lowers a promise")
+    promised = ballot
+    promisePosition = position
+  }
+
   /// What a Prepare led to.
   public enum Process1aResult: Equatable, Sendable {
     /// Newly promised: the caller persists `promised(ballot)` at the position it passed.

@@ -9,6 +9,8 @@ public enum DeadlineKind: Int, CaseIterable, Sendable {
   case catchUp
   case localRead
   case transfer
+  /// Suspects: ask those again that have not answered.
+  case inquiry
 }
 
 /// All deadlines of a replica behind one timer of its host.

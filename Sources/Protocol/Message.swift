@@ -239,6 +239,35 @@ public struct SnapshotChunk: Hashable, Sendable {
   }
 }
 
+/// A suspect asks what its lost records may have been part of.
+public struct Inquiry: Hashable, Sendable {
+  /// Drawn anew in every life, so that no answer to an earlier one counts.
+  public var nonce: UInt64
+
+  public init(nonce: UInt64) { self.nonce = nonce }
+}
+
+/// The answer to an Inquiry: where the sender stands.
+public struct Standing: Hashable, Sendable {
+  /// Echo of the Inquiry.
+  public var nonce: UInt64
+  /// False for a suspect; the rest counts for nothing then.
+  public var isSound: Bool
+  public var promised: Ballot
+  /// The ballot it leads, phase 1 complete; `.zero` when it does not lead.
+  public var leading: Ballot
+  /// The highest slot it has voted or proposed in, or knows to be chosen.
+  public var lastSlot: Slot
+
+  public init(nonce: UInt64, isSound: Bool, promised: Ballot, leading: Ballot, lastSlot: Slot) {
+    self.nonce = nonce
+    self.isSound = isSound
+    self.promised = promised
+    self.leading = leading
+    self.lastSlot = lastSlot
+  }
+}
+
 /// Everything a replica can say to another.
 public enum Message: Hashable, Sendable {
   case prepare(Prepare)
@@ -257,6 +286,8 @@ public enum Message: Hashable, Sendable {
   case snapshotOffer(SnapshotOffer)
   case snapshotFetch(SnapshotFetch)
   case snapshotChunk(SnapshotChunk)
+  case inquiry(Inquiry)
+  case standing(Standing)
 
   /// The bytes that travel behind the message's fixed part: a value's or a snapshot chunk's.
   public var payload: BytesRef {
@@ -266,7 +297,7 @@ public enum Message: Hashable, Sendable {
     case .learn(let m): m.value.bytes
     case .snapshotChunk(let m): m.bytes
     case .prepare, .promise, .accepted, .rejected, .heartbeat, .heartbeatReply, .preVote,
-      .preVoteReply, .standForElection, .fetch, .snapshotOffer, .snapshotFetch:
+      .preVoteReply, .standForElection, .fetch, .snapshotOffer, .snapshotFetch, .inquiry, .standing:
       .empty
     }
   }

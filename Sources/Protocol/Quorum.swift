@@ -24,6 +24,9 @@ public struct Quorum: Hashable, Sendable {
     self.size = voters / 2 + 1
   }
 
+  /// So many voters that every quorum holds one of them.
+  public var overlap: Int { voters - size + 1 }
+
   @inlinable public func isReached(by votes: VoterSet) -> Bool { votes.count >= size }
 
   /// The highest value that a quorum has reached: the `size`-th largest of `values`, one per voter.

@@ -4,6 +4,10 @@ extension Replica {
     _ prepare: Prepare, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
     let candidate = prepare.ballot.proposer
+    guard suspicion == nil else {
+      contracts.mark(.suspectKeptSilent)
+      return election.saw(prepare.ballot)
+    }
     if leaseGuard.forbids(prepare.ballot, releasedLease: prepare.releasedLease, now: now) {
       contracts.mark(.leaseRefusedPrepare)
       return
@@ -45,12 +49,18 @@ extension Replica {
       return
     }
     heardLeader(accept.ballot, now: now, &effects)
-    vote(accept, now: now, &effects)
+    if suspicion == nil {
+      vote(accept, now: now, &effects)
+    } else {
+      contracts.mark(.suspectKeptSilent)
+    }
     observe(accept.chosenUpTo, at: accept.ballot, from: voter, now: now, &effects)
   }
 
   /// Has the own acceptor vote, whoever proposed.
   mutating func vote(_ accept: Accept, now: Instant, _ effects: inout EffectBuffer) {
+    let isSound = suspicion == nil
+    contracts.require(.votePreIsSound, isSound)
     let result = acceptor.process2a(accept, at: nextPosition, window: &window, &contracts)
     switch result {
     case .vote:
@@ -89,8 +99,9 @@ extension Replica {
   ) {
     switch reply {
     case .promise(let ballot, let firstSlot):
-      let promised = acceptor.promised
+      let (promised, isSound) = (acceptor.promised, suspicion == nil)
       contracts.require(.releasePreWasPromised, promised >= ballot)
+      contracts.require(.promisePreIsSound, isSound)
       guard ballot == acceptor.promised else {
         // Promised higher in the meantime: the reports would hold votes that this proposer must not see.
         guard ballot.proposer != id else { return }

@@ -11,5 +11,6 @@ extension Replica {
     if deadlines.takeDue(.batch, now: now) { pump(now: now, &effects) }
     if deadlines.takeDue(.catchUp, now: now) { catchUpDue(now: now, &effects) }
     if deadlines.takeDue(.localRead, now: now) { expireLocalReads(now: now, &effects) }
+    if deadlines.takeDue(.inquiry, now: now) { inquire(now: now, &effects) }
   }
 }

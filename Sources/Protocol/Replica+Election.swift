@@ -48,6 +48,10 @@ extension Replica {
     // A leader that gives up settling does so whether or not it may lead again.
     if role != .follower { stepDown(now: now, &effects) }
     deadlines[.election] = election.deadline(now: now, &random)
+    guard suspicion == nil else {
+      election.lostLeader()
+      return
+    }
     guard election.isPermitted else {
       contracts.mark(.leadershipVetoed)
       return
@@ -76,7 +80,8 @@ extension Replica {
   ) {
     heardChosen(preVote.chosenUpTo, from: voter, now: now)
     let isGranted =
-      election.grants(preVote, promised: acceptor.promised, leads: leads, now: now)
+      suspicion == nil
+      && election.grants(preVote, promised: acceptor.promised, leads: leads, now: now)
       && !leaseGuard.forbids(preVote.ballot, releasedLease: .zero, now: now)
     let leads = leads
     contracts.ensure(.preVotePostLeaderRefuses, !(leads && isGranted))
@@ -204,7 +209,7 @@ extension Replica {
     _ request: StandForElection, from: ReplicaID, now: Instant, _ effects: inout EffectBuffer
   ) {
     guard request.ballot == election.leaderBallot, election.isPermitted, role == .follower,
-      acceptor.promised <= request.ballot
+      acceptor.promised <= request.ballot, suspicion == nil
     else { return }
     // The own promise is one of the quorum's, so the own vow to a later leader stands in its way like anybody's.
     guard

@@ -52,6 +52,8 @@ extension Replica {
     case .snapshotOffer(let m): receive(m, from: voter, now: now, &effects)
     case .snapshotFetch(let m): receive(m, from: from, &effects)
     case .snapshotChunk(let m): receive(m, from: voter, now: now, &effects)
+    case .inquiry(let m): receive(m, from: from, &effects)
+    case .standing(let m): receive(m, from: voter, now: now, &effects)
     }
   }
 
@@ -97,7 +99,7 @@ extension Replica {
       return m.snapshot.slot == .zero || m.snapshot.length == 0 ? .impossible : nil
     case .preVoteReply(let m):
       return m.isGranted && m.ballot <= m.promised ? .impossible : nil
-    case .rejected, .snapshotFetch, .snapshotChunk:
+    case .rejected, .snapshotFetch, .snapshotChunk, .inquiry, .standing:
       return nil
     }
   }
@@ -118,7 +120,8 @@ extension Replica {
     case .preVote(let m): m.ballot
     case .preVoteReply(let m): max(m.ballot, m.promised)
     case .standForElection(let m): m.ballot
-    case .fetch, .learn, .snapshotOffer, .snapshotFetch, .snapshotChunk: nil
+    case .standing(let m): max(m.promised, m.leading)
+    case .fetch, .learn, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry: nil
     }
   }
 }

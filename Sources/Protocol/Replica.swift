@@ -25,6 +25,9 @@ public struct Replica: Sendable {
   /// Every record up to here is durable.
   public internal(set) var persistedUpTo = JournalPosition.zero
 
+  /// What keeps this replica from voting; nil for a sound one.
+  public internal(set) var suspicion: Suspicion?
+
   let ownIndex: Int
   var learner = Learner()
   var batcher: Batcher
@@ -63,6 +66,8 @@ public struct Replica: Sendable {
     case configurationIsOver(ConfigurationSpan, recorded: ConfigurationSpan)
     /// The journal holds a slot that the window cannot: `logSlots` is smaller than in the life before.
     case logTooLarge(slot: Slot, lastSlot: Slot)
+    /// Its journal is damaged, and there is nobody else who could know what was in it.
+    case nobodyToLearnFrom(JournalDoubt)
   }
 
   /// A replica that goes on from what its journal and snapshot hold (`DurableState.empty` for a new one).
@@ -86,9 +91,16 @@ public struct Replica: Sendable {
     self.ownIndex = ownIndex
     let quorum = configuration.quorum
 
+    var doubt = durable.doubt
+    if let doubt, quorum.voters == 1 { throw .nobodyToLearnFrom(doubt) }
     window = SlotWindow(capacity: options.logSlots, truncatedUpTo: durable.snapshot.slot)
     for entry in durable.entries {
       guard window.contains(entry.slot) else {
+        if doubt != nil {
+          // Without its snapshot the log begins too early for what the journal still has: as if that were lost as well.
+          doubt?.includeVotes(upTo: entry.slot)
+          continue
+        }
         throw .logTooLarge(slot: entry.slot, lastSlot: window.lastSlot)
       }
       if entry.isLearned && entry.ballot == .zero {
@@ -112,6 +124,7 @@ public struct Replica: Sendable {
     reads = ReadQueue(options)
     catchUp = CatchUp(voters: quorum.voters, own: ownIndex, options)
     random = SeededRandom(seed: seed)
+    suspicion = doubt.map { Suspicion($0, voters: quorum.voters, own: ownIndex) }
   }
 
   /// The leader this replica follows, itself when it leads.
@@ -162,6 +175,7 @@ public struct Replica: Sendable {
       leadershipPermitted(isPermitted, now: now, &effects)
     }
 
+    if suspicion != nil { continueCure(now: now, &effects) }
     updateActivity()
     if let deadline = deadlines.arm() { effects.append(.setDeadline(deadline)) }
     #if CONTRACTS
@@ -173,6 +187,7 @@ public struct Replica: Sendable {
     leaseGuard.started(now: now)
     deadlines[.election] = election.deadline(now: now, &random)
     applyChosen(now: now, &effects)
+    if suspicion != nil { inquire(now: now, &effects) }
   }
 
   /// Hands a fact to the journal, as of the present configuration, and returns its position.

@@ -16,6 +16,9 @@ extension ReplicaNode: AdminBackend {
     guard let host = await status() as HostStatus? else {
       return NodeHealth(isAlive: false, isReady: false, reason: "it has stopped")
     }
+    if let suspicion = host.suspicion {
+      return NodeHealth(isAlive: true, isReady: false, reason: "suspect: \(suspicion)")
+    }
     guard host.leader != nil else {
       return NodeHealth(isAlive: true, isReady: false, reason: "no leader is known")
     }
@@ -86,6 +89,7 @@ extension ReplicaNode: AdminBackend {
     status.id = host.replica.rawValue
     status.uptimeSeconds = Double((MonotonicClock.now() - startedAt).nanoseconds) / 1e9
     status.role = "\(host.role)"
+    status.suspicion = host.suspicion
     status.ballot = .init(round: host.ballot.round, proposer: host.ballot.proposer.rawValue)
     status.leader = host.leader?.rawValue
     status.chosenUpTo = host.chosenUpTo.rawValue

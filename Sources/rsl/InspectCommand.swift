@@ -48,6 +48,9 @@ enum InspectText {
           ? "nothing behind the end"
           : "torn tail: \(journal.tornBytes) bytes behind the end that were never acknowledged")
     }
+    if let doubt = found.doubt {
+      lines.append("a replica that starts from this does not vote at first: \(doubt)")
+    }
     for snapshot in found.snapshots {
       let head =
         snapshot.slot.map {

@@ -13,7 +13,7 @@ struct Rsl: AsyncParsableCommand {
     version: RealRuntimeVersion.text,
     subcommands: [
       Serve.self, Format.self, Config.self, DevCACommand.self, Status.self, Top.self, Leader.self,
-      Snapshot.self, Inspect.self, Trace.self, Bench.self, Demo.self,
+      Snapshot.self, Inspect.self, Recover.self, Trace.self, Bench.self, Demo.self,
       PowerCut.self, Soak.self,
     ])
 

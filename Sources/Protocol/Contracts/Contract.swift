@@ -194,6 +194,16 @@ public enum Contract: String, CaseIterable, Sendable {
   case persistedPostNothingWaitsForWhatIsDurable =
     "persisted.post.nothingWaitsForWhatIsDurable: Every reply whose record is durable has left."
 
+  // MARK: Suspects
+  case votePreIsSound = "vote.pre.isSound: A suspect never votes."
+  case promisePreIsSound = "promise.pre.isSound: A suspect promises nobody anything."
+  case standingPostCoversEveryVote =
+    "standing.post.coversEveryVote: Whoever tells a suspect where it stands names no slot below its own votes."
+  case curePostSnapshotCoversTheDoubt =
+    "cure.post.snapshotCoversTheDoubt: A cured replica has every slot in a snapshot that a lost vote could matter in."
+  case curePostPromiseIsTheFloor =
+    "cure.post.promiseIsTheFloor: A cured replica has promised what it may have promised before."
+
   // MARK: Sessions and the application
   case admitPreUsesAdvance =
     "admit.pre.usesAdvance: A command's place in the log lies behind every use of a session noted before."
@@ -269,6 +279,9 @@ public enum Contract: String, CaseIterable, Sendable {
     "replica.inv.repliesWaitForJournal: Replies wait only while records are not durable."
   case replicaInvDurableWasHandedOut =
     "replica.inv.durableWasHandedOut: Nothing is durable that was never handed to the journal."
+
+  case replicaInvSuspectHasNoVoice =
+    "replica.inv.suspectHasNoVoice: A suspect follows, and no promise or vote of it is on its way."
 
   /// The stable ID.
   public var id: Substring { rawValue[..<rawValue.firstIndex(of: ":")!] }

@@ -45,6 +45,11 @@ public enum Mark: String, CaseIterable, Sendable {
     "snapshotTransferResumed: A snapshot transfer went on where it had stopped."
   case snapshotRefused = "snapshotRefused: A transferred snapshot did not match its digest."
 
+  // Suspects
+  case suspectKeptSilent =
+    "suspectKeptSilent: A suspect was asked for a promise, a vote or a confirmation."
+  case suspectCured = "suspectCured: A suspect became a voter again."
+
   public var id: Substring { rawValue[..<rawValue.firstIndex(of: ":")!] }
   public var sentence: Substring {
     rawValue[rawValue.firstIndex(of: ":")!...].dropFirst(2)

@@ -44,6 +44,9 @@
       let (handedOut, durable, isIdle) = (journalPosition, persistedUpTo, replies.isEmpty)
       contracts.invariant(.replicaInvRepliesWaitForJournal, isIdle || durable < handedOut)
       contracts.invariant(.replicaInvDurableWasHandedOut, durable <= handedOut)
+      let isSilent = role == .follower && isIdle
+      let isSound = suspicion == nil
+      contracts.invariant(.replicaInvSuspectHasNoVoice, isSound || isSilent)
     }
   }
 #endif

@@ -12,6 +12,8 @@ public struct DurableState: Equatable, Sendable {
     public var value: Value
     /// Learned as chosen, rather than only voted for. Slots up to `chosenUpTo` are chosen either way.
     public var isLearned: Bool
+    /// A later record of this slot may be lost, so what is noted as chosen from here on need not be this value.
+    var isStale = false
 
     public init(slot: Slot, epoch: Epoch, ballot: Ballot, value: Value, isLearned: Bool) {
       self.slot = slot
@@ -32,6 +34,8 @@ public struct DurableState: Equatable, Sendable {
   public private(set) var configurations: [ConfigurationSpan]
   /// In order of slots, all above `snapshot.slot`.
   public private(set) var entries: [Entry]
+  /// What the replica cannot know of its own promises and votes; nil for a sound journal.
+  public internal(set) var doubt: JournalDoubt?
 
   /// The state of a replica that has never written anything.
   public static let empty = DurableState()
@@ -85,14 +89,56 @@ public struct DurableState: Equatable, Sendable {
       snapshot = info
       chosenUpTo = max(chosenUpTo, info.slot)
       entries.removeAll { $0.slot <= info.slot }
+    case .cured(let ballot):
+      promise(ballot, in: epoch)
+      doubt = nil
+      // What was read is what the replica had in hand when it wrote this.
+      for i in entries.indices { entries[i].isStale = false }
     }
   }
 
-  /// Gives every value that has bytes another position, in order of slots.
-  mutating func relocate(_ place: (BytesRef) -> UInt64) {
-    for i in entries.indices where entries[i].value.bytes.length > 0 {
-      entries[i].value.bytes.position = place(entries[i].value.bytes)
+  /// Records are lost here: what is known to be chosen so far stays so, and no later watermark speaks of these entries.
+  /// - Parameter slot: the only one that they were of; nil: any.
+  mutating func recordsAreLost(of slot: Slot? = nil) {
+    for i in entries.indices where slot == nil || entries[i].slot == slot {
+      if entries[i].slot <= chosenUpTo && !entries[i].isStale { entries[i].isLearned = true }
+      entries[i].isStale = !entries[i].isLearned
     }
+  }
+
+  /// Takes the watermark back to where every slot is known: what it says of slots whose records are lost helps nobody.
+  mutating func settleWatermark() {
+    var known = snapshot.slot
+    for i in entries.indices {
+      if entries[i].slot <= chosenUpTo && !entries[i].isStale { entries[i].isLearned = true }
+      entries[i].isStale = false
+      if entries[i].isLearned && entries[i].slot == known.next { known = known.next }
+    }
+    chosenUpTo = known
+  }
+
+  /// Gives every value that has bytes another position, in order of slots. Forgets those without one: no vote is then cast
+  /// before a slot above them is known to be chosen.
+  mutating func relocate(_ place: (BytesRef) -> UInt64?) {
+    var forgotten = Slot.zero
+    for i in entries.indices where entries[i].value.bytes.length > 0 {
+      if let position = place(entries[i].value.bytes) {
+        entries[i].value.bytes.position = position
+      } else {
+        forgotten = max(forgotten, entries[i].slot)
+        entries[i].slot = .zero
+      }
+    }
+    guard forgotten > .zero else { return }
+    entries.removeAll { $0.slot == .zero }
+    forgot(upTo: forgotten)
+  }
+
+  /// Records of slots up to this one were read and are not in `entries`.
+  mutating func forgot(upTo slot: Slot) {
+    var doubt = doubt ?? JournalDoubt(isPromiseLost: false, slotsUpTo: .zero)
+    doubt.includeVotes(upTo: slot)
+    self.doubt = doubt
   }
 
   private mutating func note(_ entry: Entry) {

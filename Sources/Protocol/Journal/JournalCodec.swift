@@ -68,6 +68,10 @@ public struct SegmentHeader: Hashable, Sendable {
   public var snapshot: SnapshotInfo
   /// The highest slot any record before this segment speaks of: without a snapshot of it, those are needed.
   public var highestSlot: Slot
+  /// Written by a suspect: its promise may be lower than one it gave.
+  public var isPromiseDoubtful = false
+  /// Written by a suspect: votes may be lost, also above `highestSlot`.
+  public var areSlotsDoubtful = false
 
   public static let length = 160
 
@@ -111,11 +115,12 @@ enum JournalCodec {
     case learned
     case chosenUpTo
     case snapshot
+    case cured
 
     var fieldsLength: Int {
       switch self {
       case .padding: 0
-      case .promised: 16
+      case .promised, .cured: 16
       case .accepted: 32
       case .learned, .snapshot: 24
       case .chosenUpTo: 8
@@ -126,7 +131,7 @@ enum JournalCodec {
     var hasPayload: Bool {
       switch self {
       case .padding, .accepted, .learned: true
-      case .promised, .chosenUpTo, .snapshot: false
+      case .promised, .chosenUpTo, .snapshot, .cured: false
       }
     }
   }
@@ -138,6 +143,7 @@ enum JournalCodec {
     case .learned: .learned
     case .chosenUpTo: .chosenUpTo
     case .snapshot: .snapshot
+    case .cured: .cured
     }
   }
 
@@ -160,7 +166,8 @@ enum JournalCodec {
     out.extend(by: SegmentHeader.length - 4) { out in
       out.put(segmentMagic)
       out.put(version)
-      out.putZeroes(3)
+      out.put((header.isPromiseDoubtful ? 1 : 0) | (header.areSlotsDoubtful ? 2 : 0) as UInt8)
+      out.putZeroes(2)
       out.put(header.identity.cluster.rawValue)
       out.put(header.identity.ring.rawValue)
       out.put(header.identity.replica.rawValue)
@@ -201,7 +208,9 @@ enum JournalCodec {
     guard try last.u32() == computed else { throw DecodeError(.checksum, at: covered.count) }
     // Only now: a version in damaged bytes says nothing.
     guard version == Self.version else { throw DecodeError(.version, at: 4) }
-    try r.zeroes(3)
+    let doubts = try r.u8()
+    guard doubts <= 3 else { throw DecodeError(.unknownTag, at: 5) }
+    try r.zeroes(2)
     let cluster = ClusterID(try r.u64())
     let ring = RingID(try r.u32())
     let replica = ReplicaID(try r.u32())
@@ -230,7 +239,8 @@ enum JournalCodec {
         sequence: sequence),
       durable: JournalMark(segment: durableSegment, offset: try r.u32()),
       configuration: configuration, promised: promised, promisedEpoch: promisedEpoch,
-      chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot)
+      chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot,
+      isPromiseDoubtful: doubts & 1 != 0, areSlotsDoubtful: doubts & 2 != 0)
     return (header, computed)
   }
 
@@ -262,7 +272,7 @@ enum JournalCodec {
       out.put(head.epoch.rawValue)
       switch record?.fact {
       case nil: break
-      case .promised(let ballot):
+      case .promised(let ballot), .cured(let ballot):
         out.put(ballot)
         out.putZeroes(4)
       case .accepted(let slot, let ballot, let value):
@@ -327,10 +337,11 @@ enum JournalCodec {
       durable: JournalMark(segment: segment - back, offset: durableOffset), epoch: epoch)
   }
 
-  /// The record whose head was decoded at `offset`: nil for padding. Its value's position is the payload's offset.
-  static func decodeRecord(
+  /// The record whose head was decoded at `offset`, nil for padding, and where its payload lies, which nobody has looked at:
+  /// what a head that is whole says of a value that may not be. The value's position is the payload's offset.
+  static func decodeFields(
     _ head: RecordHead, _ buffer: UnsafeRawBufferPointer, at offset: Int
-  ) throws(DecodeError) -> (JournalRecord?, end: Int) {
+  ) throws(DecodeError) -> (JournalRecord?, payload: Range<Int>, end: Int) {
     var r = ByteReader(buffer, in: offset + headLength..<buffer.count)
     guard r.remaining >= (Int(head.length) + 7) & ~7 else {
       throw DecodeError(.truncated, at: buffer.count)
@@ -338,20 +349,14 @@ enum JournalCodec {
     let end = offset + headLength + (Int(head.length) + 7) & ~7
     let payloadOffset = offset + headLength + head.type.fieldsLength
     let payloadLength = Int(head.length) - head.type.fieldsLength
-    // Padding has nothing worth a checksum, and the bytes that fill a record up are never looked at.
-    guard head.type != .padding else { return (nil, end) }
-    let payload = UnsafeRawBufferPointer(
-      rebasing: buffer[payloadOffset..<payloadOffset + payloadLength])
-    guard CRC32C.checksum(payload) == head.payloadChecksum else {
-      throw DecodeError(.checksum, at: payloadOffset)
-    }
+    let payload = payloadOffset..<payloadOffset + payloadLength
     let reference =
       payloadLength == 0
       ? BytesRef.empty
       : BytesRef(position: UInt64(payloadOffset), length: UInt32(payloadLength))
     let fact: JournalFact
     switch head.type {
-    case .padding: return (nil, end)
+    case .padding: return (nil, payload, end)
     case .promised: fact = .promised(try r.ballot())
     case .accepted:
       let slot = try r.slot()
@@ -364,8 +369,9 @@ enum JournalCodec {
       fact = .learned(slot, try value(try r.u32(), digest, reference, at: offset))
     case .chosenUpTo: fact = .chosenUpTo(try r.slot())
     case .snapshot: fact = .snapshot(try r.snapshotInfo())
+    case .cured: fact = .cured(try r.ballot())
     }
-    return (JournalRecord(fact, epoch: head.epoch), end)
+    return (JournalRecord(fact, epoch: head.epoch), payload, end)
   }
 
   private static func value(

@@ -10,6 +10,9 @@ public enum JournalFact: Hashable, Sendable {
   case chosenUpTo(Slot)
   /// A snapshot up to its slot is durable; records of those slots no longer matter.
   case snapshot(SnapshotInfo)
+  /// What damage hid before this record is repaired: no promise lies above this ballot, which is promised from here on,
+  /// and a durable snapshot covers every slot that a lost vote could matter in.
+  case cured(Ballot)
 }
 
 /// One entry of the journal: a fact, and the configuration that the replica was in when it noted it. A promise or a vote is
@@ -27,7 +30,7 @@ public struct JournalRecord: Hashable, Sendable {
   public var payload: BytesRef {
     switch fact {
     case .accepted(_, _, let value), .learned(_, let value): value.bytes
-    case .promised, .chosenUpTo, .snapshot: .empty
+    case .promised, .chosenUpTo, .snapshot, .cured: .empty
     }
   }
 }

@@ -41,51 +41,19 @@ public struct RecoveredJournal: Equatable, Sendable {
   /// The highest slot any record ever spoke of, those of deleted segments included.
   public var highestSlot: Slot
   public var tail: JournalTail
+  /// What is damaged and was not cured since. Whether it matters, `durable.doubt` says: damage below a snapshot does not.
+  public var damages: [JournalDamage] = []
 
   /// A journal that was never written.
   public static let fresh = RecoveredJournal(
     durable: .empty, end: .start, nextSegment: 1, segments: [], highestSlot: .zero, tail: .clean)
-}
 
-/// Why a journal cannot be trusted: something that was acknowledged may be gone, so the replica must not vote by it.
-public struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible {
-  public enum What: Hashable, Sendable {
-    /// Numbers that do not follow one another.
-    case segmentMissing
-    /// Bytes that were durable are not a header.
-    case header(DecodeError.What)
-    /// Bytes that were durable are not a record.
-    case record(DecodeError.What)
-    /// A record that is whole, but not the next one.
-    case outOfChain
-    /// The journal of another replica, ring, cluster or life.
-    case foreign(JournalIdentity)
-    /// The segment calls itself by another number.
-    case misplaced(UInt64)
-    /// A record of a configuration that is not its segment's: nothing says which members it was given to.
-    case unknownEpoch(Epoch, governing: ConfigurationSpan)
-    /// A segment of a configuration that cannot follow the one before.
-    case configurationOutOfOrder(ConfigurationSpan, after: ConfigurationSpan)
-    /// A format this code does not read.
-    case unsupportedVersion
-    /// Slots up to here were recorded in segments that are gone, and the snapshot ends before.
-    case slotsMissing(upTo: Slot, snapshot: Slot)
-    /// A snapshot was recorded as durable, and the newest one found is older.
-    case snapshotMissing(recorded: Slot, found: Slot)
-  }
-
-  public var segment: UInt64
-  /// In bytes from the beginning of the segment.
-  public var offset: Int
-  public var what: What
-
-  public init(segment: UInt64, offset: Int, what: What) {
-    self.segment = segment
-    self.offset = offset
-    self.what = what
-  }
-
-  public var description: String { "segment \(segment), byte \(offset): \(what)" }
+  /// A journal that is lost as a whole: anything may have been promised and voted for.
+  public static let wiped: RecoveredJournal = {
+    var journal = fresh
+    journal.durable.doubt = JournalDoubt(isPromiseLost: true, slotsUpTo: nil)
+    return journal
+  }()
 }
 
 /// Reads a journal back: a pure fold from bytes to `RecoveredJournal`, or the reason why not.
@@ -95,21 +63,30 @@ public struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible 
 /// damage (Alagappan et al., "Protocol-Aware Recovery for Consensus-Based Storage", FAST 2018, on telling the two apart).
 /// What no later write could vouch for, the last flush before the crash, cannot be told apart by anyone.
 ///
+/// Damage does not end the log: the fold goes on with the next record that is whole, and says what may be missing
+/// (`JournalFold`). Refused is what nothing can be concluded from: another's journal, a format or a history that is not
+/// this one's, no readable header at all.
+///
 /// Each segment header names the cut its log goes on from; what lies behind a cut is void. So a record that a crash left
 /// behind a torn one never comes back to life, whatever is written later.
 public struct JournalRecovery {
+  /// In order, without gaps: a missing one is empty.
   private let segments: [JournalSegment]
+  private let isMissing: [Bool]
   private let identity: JournalIdentity
   /// One for each segment; nil when its bytes are no header.
   private var headers: [Header?] = []
   private var flaws: [DecodeError.What] = []
+
+  /// More segments than this are not missing one after the other: those are names of something else.
+  private static let missingMax: UInt64 = 1_000
 
   private struct Header {
     var header: SegmentHeader
     var checksum: UInt32
   }
 
-  /// A segment of the log, and where the next one goes on from; nil for the last.
+  /// A segment of the log, and where the next one goes on from; nil for the last, and where the next one's header is lost.
   private struct Live {
     var index: Int
     var end: Int?
@@ -118,30 +95,44 @@ public struct JournalRecovery {
   /// Folds `segments`, in order of their numbers, over `snapshot`, the newest one that is durable and verified.
   ///
   /// `place` is asked once for every value in the result, in order of slots, and answers the position its bytes have, or
-  /// will have, in the host's log buffer. The host must flush every segment it read before the replica acts on the
-  /// result: bytes can be readable and not durable.
+  /// will have, in the host's log buffer; nil: there is no room, the value is left out and the replica a suspect. The host
+  /// must flush every segment it read before the replica acts on the result: bytes can be readable and not durable.
+  /// - Parameter damagedBytesMax: of a damaged journal, whose snapshot may be gone, no more bytes of values are placed.
   public static func recover(
     _ segments: [JournalSegment], identity: JournalIdentity, snapshot: SnapshotInfo,
-    place: (PayloadLocation) -> UInt64 = { $0.segment << 32 | UInt64($0.offset) }
+    damagedBytesMax: Int = .max,
+    place: (PayloadLocation) -> UInt64? = { $0.segment << 32 | UInt64($0.offset) }
   ) throws(JournalDamage) -> RecoveredJournal {
     let recovery = try JournalRecovery(segments, identity)
-    return try recovery.run(snapshot, place)
+    return try recovery.run(snapshot, damagedBytesMax, place)
   }
 
   private init(
     _ segments: [JournalSegment], _ identity: JournalIdentity
   ) throws(JournalDamage) {
-    self.segments = segments
-    self.identity = identity
-    for (i, segment) in segments.enumerated() {
+    var (filled, isMissing): ([JournalSegment], [Bool]) = ([], [])
+    for segment in segments {
       // Names come from a directory: 0 is no segment, and behind the last number there is no next one.
       guard segment.number > 0, segment.number < .max else {
         throw JournalDamage(segment: segment.number, offset: 0, what: .misplaced(segment.number))
       }
-      if i > 0, segment.number != segments[i - 1].number + 1 {
-        throw JournalDamage(
-          segment: segments[i - 1].number + 1, offset: 0, what: .segmentMissing)
+      if let last = filled.last?.number {
+        guard segment.number > last, segment.number - last <= Self.missingMax else {
+          throw JournalDamage(segment: last + 1, offset: 0, what: .segmentMissing)
+        }
+        for number in last + 1..<segment.number {
+          filled.append(
+            JournalSegment(number: number, bytes: UnsafeRawBufferPointer(start: nil, count: 0)))
+          isMissing.append(true)
+        }
       }
+      filled.append(segment)
+      isMissing.append(false)
+    }
+    self.segments = filled
+    self.isMissing = isMissing
+    self.identity = identity
+    for segment in filled {
       var header: Header?
       var flaw = DecodeError.What.truncated
       do throws(DecodeError) {
@@ -168,21 +159,29 @@ public struct JournalRecovery {
 
   // MARK: Which bytes are the log
 
-  /// The segments the log runs through, first to last, found from the last header backwards by the cuts.
-  private func liveSegments() throws(JournalDamage) -> [Live] {
-    var top = segments.count - 1
+  /// The segments the log runs through, first to last, found from the last header backwards by the cuts. A segment whose
+  /// header is lost is among them.
+  private func liveSegments() -> [Live] {
+    var limit = segments.count - 1
     search: while true {
-      while top >= 0, headers[top] == nil { top -= 1 }
-      guard top >= 0, let first = segments.first else { return [] }
+      guard let top = (0...max(0, limit)).last(where: { $0 <= limit && headers[$0] != nil }) else {
+        return []
+      }
       var live = [Live(index: top, end: nil)]
-      while let header = headers[live[0].index]?.header,
-        header.continued.mark.segment >= first.number
-      {
-        let index = Int(header.continued.mark.segment - first.number)
-        guard headers[index] != nil else {
-          // The header this one builds on is gone. Either neither was durable, and the log ends before both, or damage.
-          try refuseIfDurable(index, offset: 0, .header(flaws[index]))
-          top = index - 1
+      for index in top..<limit where wasDurable(index + 1) {
+        live.append(Live(index: index + 1, end: nil))
+      }
+      while live[0].index > 0 || headers[live[0].index] != nil {
+        guard let header = headers[live[0].index]?.header else {
+          // Nothing says where the lost header went on: whatever the segment before it holds is read.
+          live.insert(Live(index: live[0].index - 1, end: nil), at: 0)
+          continue
+        }
+        guard header.continued.mark.segment >= segments[0].number else { break }
+        let index = Int(header.continued.mark.segment - segments[0].number)
+        if headers[index] == nil, !wasDurable(index) {
+          // The header this one builds on is gone, because neither was durable: the log ends before both.
+          limit = index - 1
           continue search
         }
         live.insert(Live(index: index, end: Int(header.continued.mark.offset)), at: 0)
@@ -191,29 +190,37 @@ public struct JournalRecovery {
     }
   }
 
-  /// Throws when anything behind this place proves that the bytes there had been durable.
-  private func refuseIfDurable(
-    _ index: Int, offset: Int, _ what: JournalDamage.What
-  ) throws(JournalDamage) {
-    let number = segments[index].number
-    let place = JournalMark(segment: number, offset: UInt32(clamping: offset))
+  /// Whether the beginning of a segment without a header had been durable.
+  private func wasDurable(_ index: Int) -> Bool {
+    isMissing[index]
+      || proven(from: index, offset: 0) > JournalMark(segment: segments[index].number, offset: 0)
+  }
+
+  /// Up to where anything from this place on proves that the journal had been durable.
+  private func proven(from index: Int, offset: Int) -> JournalMark {
     var proven = JournalMark.zero
     for i in index..<segments.count {
       if i > index, let header = headers[i]?.header { proven = max(proven, header.durable) }
       proven = max(proven, highestMark(in: segments[i], from: i == index ? offset : 0))
     }
-    guard proven > place else { return }
-    // When this segment simply ends here, what is bad is the header of the next one.
-    if proven.segment > number, headers[index + 1] == nil, isZero(index, from: offset) {
-      throw damage(index + 1, 0, .header(flaws[index + 1]))
-    }
-    throw damage(index, offset, what)
+    return proven
   }
 
-  /// The highest mark any record in these bytes vouches for. Records begin at multiples of 8.
+  /// The highest mark any record in these bytes vouches for.
   private func highestMark(in segment: JournalSegment, from begin: Int) -> JournalMark {
-    let stamp = JournalCodec.stamp(identity, segment: segment.number)
     var highest = JournalMark.zero
+    forEachHead(in: segment, from: begin) { head, _ in
+      highest = max(highest, head.durable)
+      return true
+    }
+    return highest
+  }
+
+  /// Calls `body` with every head that is whole, wherever it lies, until it answers false. Records begin at multiples of 8.
+  private func forEachHead(
+    in segment: JournalSegment, from begin: Int, _ body: (RecordHead, Int) -> Bool
+  ) {
+    let stamp = JournalCodec.stamp(identity, segment: segment.number)
     for offset in stride(from: begin, through: segment.bytes.count - JournalCodec.headLength, by: 8)
     {
       // A look at the magic first: most of what is searched is zeroes or payload.
@@ -222,10 +229,9 @@ public struct JournalRecovery {
       if let head = try? JournalCodec.decodeHead(
         segment.bytes, at: offset, stamp: stamp, segment: segment.number)
       {
-        highest = max(highest, head.durable)
+        guard body(head, offset) else { return }
       }
     }
-    return highest
   }
 
   private func isZero(_ index: Int, from offset: Int) -> Bool {
@@ -236,158 +242,154 @@ public struct JournalRecovery {
   // MARK: The fold
 
   private func run(
-    _ snapshot: SnapshotInfo, _ place: (PayloadLocation) -> UInt64
+    _ snapshot: SnapshotInfo, _ damagedBytesMax: Int, _ place: (PayloadLocation) -> UInt64?
   ) throws(JournalDamage) -> RecoveredJournal {
-    let live = try liveSegments()
-    var result = RecoveredJournal.fresh
-    result.durable = DurableState(snapshot: snapshot)
-    result.segments = segments.map { SegmentSummary(number: $0.number, highestSlot: .zero) }
-    result.nextSegment = (segments.last?.number ?? 0) &+ 1
+    let live = liveSegments()
+    var fold = JournalFold(segments, snapshot)
     guard !live.isEmpty else {
       try refuseWithoutHeaders(snapshot)
+      var result = fold.finish()
       result.tail = tail(from: 0, offset: 0)
       return result
     }
+    let configurations = live.compactMap { headers[$0.index]?.header.configuration }
+    var last = 0
     for (i, part) in live.enumerated() {
-      guard let header = headers[part.index] else { break }
-      if i == 0 {
-        result.highestSlot = header.header.highestSlot
-        result.end = header.header.continued
+      last = part.index
+      let before = fold.damageCount
+      if let header = headers[part.index] {
+        try fold.begin(header.header, checksum: header.checksum, part.index, isFirst: i == 0)
+      } else {
+        let what =
+          isMissing[part.index] ? .segmentMissing : JournalDamage.What.header(flaws[part.index])
+        fold.beginWithoutHeader(damage(part.index, 0, what), configurations.first)
       }
-      let next = i + 1 < live.count ? headers[live[i + 1].index]?.header : nil
-      let isWhole = try fold(part, header, isFirst: i == 0, into: &result)
-      guard isWhole, let next else {
-        result.tail = tail(from: part.index, offset: Int(result.end.mark.offset))
-        break
-      }
-      guard next.continued == result.end else {
-        throw damage(part.index, Int(result.end.mark.offset), .outOfChain)
-      }
-    }
-    result.durable = relocated(result.durable, place)
-    return result
-  }
-
-  /// Nothing but torn headers: the first start of a replica, unless something says that there was more.
-  private func refuseWithoutHeaders(_ snapshot: SnapshotInfo) throws(JournalDamage) {
-    if !segments.isEmpty { try refuseIfDurable(0, offset: 0, .header(flaws[0])) }
-    let number = segments.first?.number ?? 1
-    guard number == 1 else {
-      throw JournalDamage(segment: number &- 1, offset: 0, what: .segmentMissing)
-    }
-    guard snapshot == .none else {
-      throw JournalDamage(segment: 1, offset: 0, what: .segmentMissing)
-    }
-  }
-
-  /// Folds one segment in. False when the log ends in it before its cut, or it is the last.
-  private func fold(
-    _ part: Live, _ header: Header, isFirst: Bool, into result: inout RecoveredJournal
-  ) throws(JournalDamage) -> Bool {
-    let found = result.durable.snapshot.slot
-    if isFirst, header.header.highestSlot > found {
-      throw damage(
-        part.index, 0, .slotsMissing(upTo: header.header.highestSlot, snapshot: found))
-    }
-    if header.header.snapshot.slot > found {
-      throw damage(
-        part.index, 0, .snapshotMissing(recorded: header.header.snapshot.slot, found: found))
-    }
-    let configuration = header.header.configuration
-    if let before = result.durable.configurations.last, !configuration.mayFollow(before) {
-      throw damage(part.index, 112, .configurationOutOfOrder(configuration, after: before))
-    }
-    result.durable.begin(configuration)
-    // The header stands for the records before it.
-    result.durable.promise(header.header.promised, in: header.header.promisedEpoch)
-    result.durable.chosenUpTo = max(result.durable.chosenUpTo, header.header.chosenUpTo)
-    result.end = JournalCut(
-      mark: JournalMark(
-        segment: segments[part.index].number, offset: UInt32(SegmentHeader.length)),
-      link: header.checksum, sequence: header.header.continued.sequence)
-    let bytes = segments[part.index].bytes
-    let stamp = JournalCodec.stamp(identity, segment: segments[part.index].number)
-    var offset = SegmentHeader.length
-    while offset != part.end {
-      var what = JournalDamage.What.outOfChain
-      var next: (record: JournalRecord?, end: Int, link: UInt32, epoch: Epoch)?
-      do throws(DecodeError) {
-        let head = try JournalCodec.decodeHead(
-          bytes, at: offset, stamp: stamp, segment: segments[part.index].number)
-        let (record, end) = try JournalCodec.decodeRecord(head, bytes, at: offset)
-        if head.previous == result.end.link, head.sequence == result.end.sequence &+ 1,
-          head.ring == identity.ring, end <= part.end ?? .max, end <= Int(UInt32.max)
-        {
-          next = (record, end, head.checksum, head.epoch)
+      let hasNext = i + 1 < live.count
+      guard try read(part, hasNext: hasNext, into: &fold), hasNext else { break }
+      if let next = headers[live[i + 1].index]?.header, next.continued != fold.end {
+        // Only damage explains that the log is not what the next segment goes on from.
+        guard fold.damageCount > before, next.continued.sequence >= fold.end.sequence else {
+          throw damage(part.index, Int(fold.end.mark.offset), .outOfChain)
         }
-      } catch {
-        what = .record(error.what)
+        fold.end = next.continued
       }
-      guard let next else {
-        try refuseIfDurable(part.index, offset: offset, what)
-        return false
-      }
-      // It is whole and the next one: no crash leaves that.
-      guard next.epoch == configuration.epoch else {
-        throw damage(part.index, offset, .unknownEpoch(next.epoch, governing: configuration))
-      }
-      if let record = next.record {
-        try apply(record, at: offset, part.index, into: &result)
-      }
-      offset = next.end
-      result.end.mark.offset = UInt32(offset)
-      result.end.link = next.link
-      result.end.sequence &+= 1
     }
-    return part.end != nil
-  }
-
-  private func apply(
-    _ record: JournalRecord, at offset: Int, _ index: Int, into result: inout RecoveredJournal
-  ) throws(JournalDamage) {
-    func located(_ value: Value) -> Value {
-      guard value.bytes.length > 0 else { return value }
-      var value = value
-      value.bytes.position |= UInt64(index) << 32
-      return value
+    let end = fold.end.mark
+    if end.segment > 0, end.segment >= segments[0].number {
+      last = Int(end.segment - segments[0].number)
     }
-    func note(_ slot: Slot) {
-      result.highestSlot = max(result.highestSlot, slot)
-      result.segments[index].highestSlot = max(result.segments[index].highestSlot, slot)
-    }
-    var record = record
-    switch record.fact {
-    case .promised, .chosenUpTo: break
-    case .accepted(let slot, let ballot, let value):
-      note(slot)
-      record.fact = .accepted(slot, ballot, located(value))
-    case .learned(let slot, let value):
-      note(slot)
-      record.fact = .learned(slot, located(value))
-    case .snapshot(let info):
-      // Without the snapshot itself, votes below it may be of values that were never chosen: nothing may stand on them.
-      guard info.slot <= result.durable.snapshot.slot else {
-        throw damage(
-          index, offset,
-          .snapshotMissing(recorded: info.slot, found: result.durable.snapshot.slot))
-      }
-      return
-    }
-    result.durable.apply(record)
-  }
-
-  /// The same state, its values where the host wants them.
-  private func relocated(
-    _ state: DurableState, _ place: (PayloadLocation) -> UInt64
-  ) -> DurableState {
-    var result = state
-    result.relocate { packed in
-      place(
+    var result = fold.finish()
+    result.segments = result.segments.enumerated().filter { !isMissing[$0.offset] }.map(\.element)
+    result.tail = tail(from: last, offset: Int(end.offset))
+    let bytesMax = result.damages.isEmpty ? Int.max : damagedBytesMax
+    var bytes = 0
+    result.durable.relocate { packed in
+      bytes += Int(packed.length)
+      guard bytes <= bytesMax else { return nil }
+      return place(
         PayloadLocation(
           segment: segments[Int(packed.position >> 32)].number,
           offset: UInt32(truncatingIfNeeded: packed.position), length: packed.length))
     }
     return result
+  }
+
+  /// Nothing but torn headers: the first start of a replica, unless something says that there was more.
+  private func refuseWithoutHeaders(_ snapshot: SnapshotInfo) throws(JournalDamage) {
+    if !segments.isEmpty, wasDurable(0) { throw damage(0, 0, .header(flaws[0])) }
+    let number = segments.first?.number ?? 1
+    guard number == 1 else {
+      throw JournalDamage(segment: number &- 1, offset: 0, what: .segmentMissing)
+    }
+    guard snapshot == .none, !isMissing.contains(true) else {
+      throw JournalDamage(segment: 1, offset: 0, what: .segmentMissing)
+    }
+  }
+
+  /// What lies at a place of the log.
+  private enum Found {
+    /// nil for padding.
+    case record(JournalRecord?, RecordHead, end: Int)
+    /// The head is whole and the next one; the value behind it is not.
+    case lostValue(Slot, JournalFact, RecordHead, end: Int)
+    case bad(JournalDamage.What)
+  }
+
+  /// Folds one segment's records in. False when the log ends in it.
+  private func read(
+    _ part: Live, hasNext: Bool, into fold: inout JournalFold
+  ) throws(JournalDamage) -> Bool {
+    let (index, number) = (part.index, segments[part.index].number)
+    let stamp = JournalCodec.stamp(identity, segment: number)
+    // Behind a lost header, as behind every gap, the next record is found by looking for it.
+    var offset = headers[index] == nil ? 0 : SegmentHeader.length
+    if headers[index] == nil {
+      guard let next = nextRecord(from: 0, part, after: fold.end.sequence) else { return hasNext }
+      offset = next
+    }
+    while offset != part.end {
+      let found = found(at: offset, part, stamp: stamp, fold)
+      switch found {
+      case .record(let record, let head, let end):
+        try fold.take(record, head, at: offset, index, end: end)
+        offset = end
+        continue
+      case .lostValue, .bad: break
+      }
+      let isProven =
+        proven(from: index, offset: offset)
+        > JournalMark(segment: number, offset: UInt32(clamping: offset))
+      if part.end == nil, hasNext, isZero(index, from: offset) { return true }
+      guard isProven else { return false }
+      switch found {
+      case .record: break
+      case .lostValue(let slot, let fact, let head, let end):
+        try fold.lose(slot, fact, head, damage(index, offset, .value(slot)), index, end: end)
+        offset = end
+      case .bad(let what):
+        // Whole and in the place of another: this is not the history of this journal.
+        if what == .outOfChain { throw damage(index, offset, what) }
+        fold.lose(damage(index, offset, what))
+        guard let next = nextRecord(from: offset + 8, part, after: fold.end.sequence &+ 1) else {
+          return hasNext
+        }
+        offset = next
+      }
+    }
+    return part.end != nil
+  }
+
+  private func found(at offset: Int, _ part: Live, stamp: UInt32, _ fold: JournalFold) -> Found {
+    let bytes = segments[part.index].bytes
+    do throws(DecodeError) {
+      let head = try JournalCodec.decodeHead(
+        bytes, at: offset, stamp: stamp, segment: segments[part.index].number)
+      let (record, payload, end) = try JournalCodec.decodeFields(head, bytes, at: offset)
+      guard fold.isNext(head), head.ring == identity.ring, end <= part.end ?? .max,
+        end <= Int(UInt32.max)
+      else { return .bad(.outOfChain) }
+      guard let record, !payload.isEmpty else { return .record(record, head, end: end) }
+      let checksum = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[payload]))
+      guard checksum != head.payloadChecksum else { return .record(record, head, end: end) }
+      switch record.fact {
+      case .accepted(let slot, _, _), .learned(let slot, _):
+        return .lostValue(slot, record.fact, head, end: end)
+      case .promised, .chosenUpTo, .snapshot, .cured: return .record(record, head, end: end)
+      }
+    } catch {
+      return .bad(.record(error.what))
+    }
+  }
+
+  /// Where the next record of the log lies whose head is whole and whose number is above this one.
+  private func nextRecord(from begin: Int, _ part: Live, after sequence: UInt64) -> Int? {
+    var place: Int?
+    forEachHead(in: segments[part.index], from: begin) { head, offset in
+      guard offset < part.end ?? .max else { return false }
+      if head.sequence > sequence, head.ring == identity.ring { place = offset }
+      return place == nil
+    }
+    return place
   }
 
   /// What lies behind the end of the log, up to the last byte that is not zero.
@@ -412,7 +414,7 @@ extension JournalRecovery {
   public static func recover(
     _ segments: [(number: UInt64, bytes: [UInt8])], identity: JournalIdentity,
     snapshot: SnapshotInfo,
-    place: (PayloadLocation) -> UInt64 = { $0.segment << 32 | UInt64($0.offset) }
+    place: (PayloadLocation) -> UInt64? = { $0.segment << 32 | UInt64($0.offset) }
   ) throws(JournalDamage) -> RecoveredJournal {
     // One buffer for all: arrays lend their bytes only within a closure each.
     var ranges: [Range<Int>] = []

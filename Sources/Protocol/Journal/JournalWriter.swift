@@ -53,6 +53,8 @@ public struct JournalWriter: Hashable, Sendable {
   private var snapshot: SnapshotInfo
   /// Over all records ever, those of deleted segments included.
   private var highestSlot: Slot
+  /// The doubts that the next header repeats, until they are cured.
+  private var doubt: JournalDoubt?
 
   /// Goes on behind what recovery found. The host must have flushed the recovered segments first: what was readable
   /// after a process died need not be durable, and from here on it counts as durable.
@@ -75,6 +77,7 @@ public struct JournalWriter: Hashable, Sendable {
     chosenUpTo = recovered.durable.chosenUpTo
     snapshot = recovered.durable.snapshot
     highestSlot = recovered.highestSlot
+    doubt = recovered.durable.doubt
   }
 
   /// Begins the next segment: appends its header and returns its number. What is appended from now on belongs to it, and is
@@ -93,7 +96,8 @@ public struct JournalWriter: Hashable, Sendable {
     let header = SegmentHeader(
       identity: identity, number: number, continued: end, durable: durable,
       configuration: configuration, promised: promised, promisedEpoch: promisedEpoch,
-      chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot)
+      chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot,
+      isPromiseDoubtful: doubt?.isPromiseLost ?? false, areSlotsDoubtful: doubt != nil)
     let checksum = JournalCodec.encode(header, into: &out)
     end = JournalCut(
       mark: JournalMark(segment: number, offset: UInt32(SegmentHeader.length)), link: checksum,
@@ -172,8 +176,10 @@ public struct JournalWriter: Hashable, Sendable {
       count += 1
     }
     let first = segments.first?.number ?? nextNumber
+    // Numbers may be missing in between, where damage was found.
+    let end = count == 0 ? first : segments[count].number
     segments.removeFirst(count)
-    return first..<first + UInt64(count)
+    return first..<end
   }
 
   // MARK: Inner workings
@@ -223,6 +229,9 @@ public struct JournalWriter: Hashable, Sendable {
       guard info.slot > snapshot.slot else { return }
       snapshot = info
       chosenUpTo = max(chosenUpTo, info.slot)
+    case .cured(let ballot):
+      note(ballot, record.epoch)
+      doubt = nil
     }
   }
 

@@ -39,6 +39,10 @@ extension Replica {
     try coder.bool(&isLeaseReleased)
     try coder.ballot(&releasedLease)
     try coder.bool(&isPumping)
+    let none = Suspicion(voters: configuration.quorum.voters, own: ownIndex)
+    try coder.optional(&suspicion, none) { coder, suspicion throws(DecodeError) in
+      try suspicion.codeState(&coder)
+    }
   }
 
   /// Appends the state to bytes. The same state always gives the same bytes.

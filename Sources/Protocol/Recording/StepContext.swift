@@ -118,6 +118,7 @@ enum StepTag {
     case roleChanged
     /// In front of a record whose epoch is not the replica's.
     case epoch
+    case persistCured
 
     static let mask: UInt8 = 0x1F
   }

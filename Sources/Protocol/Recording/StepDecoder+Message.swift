@@ -12,9 +12,9 @@ extension StepDecoder {
     case .learn:
       try refuse(StepTag.sameBallot, in: first, at: at)
     case .accepted, .heartbeat, .heartbeatReply, .prepare, .promise, .rejected, .preVote,
-      .preVoteReply, .standForElection:
+      .preVoteReply, .standForElection, .standing:
       try refuse(StepTag.formMask, in: first, at: at)
-    case .fetch, .snapshotOffer, .snapshotFetch, .snapshotChunk:
+    case .fetch, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry:
       try refuse(StepTag.formMask | StepTag.sameBallot, in: first, at: at)
     }
     return try fields(tag, first, &reader)
@@ -96,6 +96,16 @@ extension StepDecoder {
       let info = try snapshot(&reader)
       return .snapshotFetch(SnapshotFetch(snapshot: info, offset: try reader.packed()))
     case .snapshotChunk: return .snapshotChunk(try chunk(&reader))
+    case .inquiry: return .inquiry(Inquiry(nonce: try reader.u64()))
+    case .standing:
+      let promised = try ballot(first, &reader)
+      let isSound = try reader.bool()
+      let leading = try other(&reader)
+      let nonce = try reader.u64()
+      return .standing(
+        Standing(
+          nonce: nonce, isSound: isSound, promised: promised, leading: leading,
+          lastSlot: try slot(&reader)))
     }
   }
 

@@ -117,9 +117,12 @@ struct StepDecoder {
       throw DecodeError(.unknownTag, at: at)
     }
     switch tag {
-    case .persistPromised:
+    case .persistPromised, .persistCured:
       try refuse(StepTag.formMask, in: first, at: at)
-      return .persist(JournalRecord(.promised(try ballot(first, &reader)), epoch: epoch))
+      let ballot = try ballot(first, &reader)
+      return .persist(
+        JournalRecord(
+          tag == .persistCured ? .cured(ballot) : .promised(ballot), epoch: epoch))
     case .persistAccepted:
       let ballot = try ballot(first, &reader)
       let slot = try slot(&reader)
@@ -185,7 +188,8 @@ struct StepDecoder {
       return .storeSnapshotChunk(chunk, isLast: try reader.bool())
     case .restoreSnapshot: return .restoreSnapshot(try snapshot(&reader))
     case .truncate: return .truncate(upTo: try applied(&reader))
-    case .persistPromised, .persistAccepted, .persistLearned, .apply, .roleChanged, .epoch:
+    case .persistPromised, .persistAccepted, .persistLearned, .persistCured, .apply, .roleChanged,
+      .epoch:
       throw DecodeError(.unknownTag, at: at)
     }
   }

@@ -79,6 +79,15 @@ extension StepEncoder {
     case .snapshotChunk(let m):
       out.put(byte: MessageCodec.Tag.snapshotChunk.rawValue)
       put(m, &out)
+    case .inquiry(let m):
+      out.put(byte: MessageCodec.Tag.inquiry.rawValue)
+      out.put(raw: m.nonce)
+    case .standing(let m):
+      begin(.standing, m.promised, &out)
+      out.put(byte: m.isSound ? 1 : 0)
+      putOther(m.leading, &out)
+      out.put(raw: m.nonce)
+      put(m.lastSlot, &out)
     }
   }
 

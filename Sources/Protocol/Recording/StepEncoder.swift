@@ -215,6 +215,10 @@ struct StepEncoder {
       let same = sameBallot(ballot)
       out.put(byte: StepTag.Effect.persistPromised.rawValue | same)
       put(ballot, same, &out)
+    case .cured(let ballot):
+      let same = sameBallot(ballot)
+      out.put(byte: StepTag.Effect.persistCured.rawValue | same)
+      put(ballot, same, &out)
     case .chosenUpTo(let slot):
       out.put(byte: StepTag.Effect.persistChosenUpTo.rawValue)
       putChosen(slot, &out)

@@ -74,6 +74,15 @@ extension MessageCodec {
     case .snapshotChunk(let m):
       out.put(m.snapshot)
       out.put(m.offset)
+    case .inquiry(let m): out.put(m.nonce)
+    case .standing(let m):
+      out.put(m.promised)
+      out.put(m.isSound)
+      out.putZeroes(3)
+      out.put(m.leading)
+      out.putZeroes(4)
+      out.put(m.nonce)
+      out.put(m.lastSlot)
     }
   }
 
@@ -178,6 +187,17 @@ extension MessageCodec {
     case .snapshotChunk:
       let (snapshot, offset) = try chunkPlace(&r, length: length)
       return .snapshotChunk(SnapshotChunk(snapshot: snapshot, offset: offset, bytes: payload))
+    case .inquiry: return .inquiry(Inquiry(nonce: try r.u64()))
+    case .standing:
+      let promised = try r.ballot()
+      let isSound = try r.paddedBool()
+      let leading = try r.ballot()
+      try r.zeroes(4)
+      let nonce = try r.u64()
+      return .standing(
+        Standing(
+          nonce: nonce, isSound: isSound, promised: promised, leading: leading,
+          lastSlot: try r.slot()))
     }
   }
 

@@ -51,16 +51,19 @@ public enum MessageCodec {
     case snapshotOffer
     case snapshotFetch
     case snapshotChunk
+    case inquiry
+    case standing
 
     var fieldsLength: Int {
       switch self {
+      case .inquiry: 8
       case .standForElection, .fetch: 16
       case .preVote, .snapshotOffer: 24
       case .accepted, .rejected, .heartbeat, .heartbeatReply, .learn, .snapshotFetch,
         .snapshotChunk:
         32
       case .prepare, .accept, .preVoteReply: 40
-      case .promise, .report: 48
+      case .promise, .report, .standing: 48
       }
     }
 
@@ -68,7 +71,8 @@ public enum MessageCodec {
       switch self {
       case .report, .accept, .learn, .snapshotChunk: true
       case .prepare, .promise, .accepted, .rejected, .heartbeat, .heartbeatReply, .preVote,
-        .preVoteReply, .standForElection, .fetch, .snapshotOffer, .snapshotFetch:
+        .preVoteReply, .standForElection, .fetch, .snapshotOffer, .snapshotFetch, .inquiry,
+        .standing:
         false
       }
     }
@@ -157,6 +161,8 @@ public enum MessageCodec {
     case .snapshotOffer: .snapshotOffer
     case .snapshotFetch: .snapshotFetch
     case .snapshotChunk: .snapshotChunk
+    case .inquiry: .inquiry
+    case .standing: .standing
     }
   }
 }

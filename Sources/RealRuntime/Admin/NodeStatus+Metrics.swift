@@ -13,6 +13,7 @@ extension NodeStatus {
     text.sample(uptimeSeconds)
     one("rsl_is_leader", .gauge, role == "leader" ? 1 : 0, "1 on the member that leads.")
     one("rsl_has_leader", .gauge, leader == nil ? 0 : 1, "1 where a leader is known.")
+    one("rsl_is_suspect", .gauge, suspicion == nil ? 0 : 1, "1 while damage keeps it from voting.")
     one("rsl_ballot_round", .gauge, ballot.round, "The round of the highest ballot seen.")
     one("rsl_chosen_slot", .gauge, chosenUpTo, "All slots up to this one are known to be chosen.")
     one("rsl_applied_slot", .gauge, appliedUpTo, "All slots up to this one are applied.")

@@ -76,6 +76,8 @@ public struct NodeStatus: Codable, Hashable, Sendable {
   public var uptimeSeconds = 0.0
   /// `follower`, `preCandidate`, `candidate`, `recoveringLeader` or `leader`.
   public var role = ""
+  /// Why it does not vote and what it waits for; nil for a sound replica.
+  public var suspicion: String?
   public var ballot = Ballot(round: 0, proposer: 0)
   public var leader: UInt32?
   public var chosenUpTo: UInt64 = 0

@@ -46,6 +46,9 @@ public enum StatusText {
           "\(node.clientConnections)", time(node.uptimeSeconds),
         ])
         if let reason = node.noRoom { remarks.append("node \(node.id): \(reason)") }
+        if let reason = node.suspicion {
+          remarks.append("node \(node.id) does not vote: \(reason)")
+        }
       case .failure(let failure): remarks.append("unreachable: \(failure)")
       }
     }

@@ -173,6 +173,13 @@ extension NodeConfiguration {
   /// The members without this one.
   public var peers: [MemberAddress] { members.filter { $0.id != replica } }
 
+  /// Who votes: every member.
+  public var membership: Configuration {
+    get throws(Configuration.Invalid) {
+      try Configuration(voters: members.map { Member(id: $0.id) })
+    }
+  }
+
   /// The same without TLS, for members that share one machine: plaintext is allowed on loopback addresses alone.
   public var plaintextOnLoopback: NodeConfiguration {
     var configuration = self

@@ -1,6 +1,14 @@
 import Glibc
 public import Protocol
 
+extension JournalIdentity {
+  /// Of a replica of this runtime: one ring, and one life of its ID.
+  init(cluster: ClusterID, replica: ReplicaID) {
+    self.init(
+      cluster: cluster, ring: RingID(0), replica: replica, incarnation: Incarnation(1))
+  }
+}
+
 /// A replica's directory: whose it is, and that one process at a time uses it.
 ///
 /// `identity` names cluster, replica and incarnation; a process that is configured otherwise refuses to start, because
@@ -12,6 +20,7 @@ public enum DataDirectory {
     case notEmpty(String, name: String)
     case foreign(String, found: String, expected: String)
     case inUse(String)
+    case nobodyToLearnFrom(ReplicaID)
     case unreadable(String)
     case system(SystemError)
 
@@ -25,6 +34,9 @@ public enum DataDirectory {
       case .foreign(let path, let found, let expected):
         "\(path) belongs to \(found), but the configuration says \(expected)"
       case .inUse(let path): "\(path) is in use by another process"
+      case .nobodyToLearnFrom(let replica):
+        "replica \(replica) is the only member, and nobody else knows what it acknowledged; restore a copy of its "
+          + "directory, or begin an empty cluster with `format`"
       case .unreadable(let path):
         "\(path)/identity is damaged; restore it from a copy of this directory"
       case .system(let error): "\(error)"
@@ -40,6 +52,34 @@ public enum DataDirectory {
   public static func format(
     _ path: String, cluster: ClusterID, replica: ReplicaID
   ) throws(Failure) {
+    try make(path, cluster, replica) { () throws(SystemError) in }
+  }
+
+  /// Makes a directory for a replica that had one and lost it: a journal that knows of nothing and says so. The replica starts
+  /// as a suspect, without a voice, until its peers have told it enough (docs/protocol.md, "Suspects").
+  ///
+  /// Refuses a directory that holds anything, and a configuration of one member: nobody could tell it anything.
+  public static func formatWiped(
+    _ path: String, cluster: ClusterID, replica: ReplicaID, membership: Configuration
+  ) throws(Failure) {
+    guard membership.quorum.voters > 1 else { throw .nobodyToLearnFrom(replica) }
+    var writer = JournalWriter(
+      identity: JournalIdentity(cluster: cluster, replica: replica), after: .wiped,
+      blockLength: FileJournal.blockLength)
+    var bytes: [UInt8] = []
+    let number = writer.beginSegment(under: membership.span, into: &bytes)
+    writer.padToBlock(into: &bytes)
+    // Before the directory is a replica's: one without this journal would be a new replica's, which may vote.
+    try make(path, cluster, replica) { () throws(SystemError) in
+      try create(SegmentFiles.path(path, number), bytes)
+    }
+  }
+
+  /// Makes a directory one replica's when `prepare` has put into it what it is to begin with.
+  private static func make(
+    _ path: String, _ cluster: ClusterID, _ replica: ReplicaID,
+    prepare: () throws(SystemError) -> Void
+  ) throws(Failure) {
     do throws(SystemError) {
       if mkdir(path, 0o700) != 0, errno != EEXIST { throw SystemError("mkdir", path) }
     } catch {
@@ -52,19 +92,25 @@ public enum DataDirectory {
     if names.contains("identity") { throw .alreadyFormatted(path) }
     if let name = names.first { throw .notEmpty(path, name: name) }
     do throws(SystemError) {
+      try prepare()
+      try DirectoryListing.flush(path)
       let temporary = path + "/identity.tmp"
-      let file = try check("open", temporary) {
-        Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-      }
-      defer { close(file) }
-      let text = Array(text(cluster, replica).utf8)
-      try SnapshotFile.write(text.span.bytes, to: file, at: 0, temporary)
-      try check("fsync", temporary) { fsync(file) }
+      try create(temporary, Array(text(cluster, replica).utf8))
       try check("rename", temporary) { rename(temporary, path + "/identity") }
       try DirectoryListing.flush(path)
     } catch {
       throw .system(error)
     }
+  }
+
+  /// A file with this content, durable but for its name.
+  private static func create(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
+    let file = try check("open", path) {
+      Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    }
+    defer { close(file) }
+    try SnapshotFile.write(bytes.span.bytes, to: file, at: 0, path)
+    try check("fsync", path) { fsync(file) }
   }
 
   /// Whether somebody made it a replica's directory, of whichever replica.

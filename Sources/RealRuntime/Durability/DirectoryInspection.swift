@@ -60,6 +60,10 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
     public var segment: UInt64
     public var offset: Int
     public var what: String
+
+    init(_ damage: JournalDamage) {
+      (segment, offset, what) = (damage.segment, damage.offset, "\(damage.what)")
+    }
   }
 
   public var directory: String
@@ -68,16 +72,17 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
   public var segments: [Segment] = []
   public var snapshots: [Snapshot] = []
   public var recordings: [File] = []
-  /// Nil when it is damaged.
+  /// Nil when nothing can be concluded from it.
   public var journal: Journal?
-  public var damage: Damage?
+  public var damages: [Damage] = []
+  /// What a replica that started from this could not know of its own votes and promises; nil when it would be sound.
+  public var doubt: String?
 
-  /// What is damaged, and where; empty when a replica would start from this.
+  /// What is damaged, and where; empty when a replica would be sound that started from this.
   ///
   /// A snapshot under a temporary name is what a crash left, and no damage.
   public var problems: [String] {
-    let journal =
-      damage.map { ["journal segment \($0.segment), byte \($0.offset): \($0.what)"] } ?? []
+    let journal = damages.map { "journal segment \($0.segment), byte \($0.offset): \($0.what)" }
     return journal
       + snapshots.filter { !$0.isWhole && !$0.file.hasSuffix(".tmp") }.map {
         "\($0.file): not whole"
@@ -102,12 +107,11 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
       do throws(JournalDamage) {
         let found = try JournalRecovery.recover(
           segments,
-          identity: JournalIdentity(
-            cluster: owner.cluster, ring: RingID(0), replica: owner.replica,
-            incarnation: Incarnation(1)), snapshot: newest)
+          identity: JournalIdentity(cluster: owner.cluster, replica: owner.replica),
+          snapshot: newest)
         take(found)
       } catch {
-        damage = Damage(segment: error.segment, offset: error.offset, what: "\(error.what)")
+        damages = [Damage(error)]
       }
     }
   }
@@ -170,6 +174,8 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
   }
 
   private mutating func take(_ found: RecoveredJournal) {
+    damages = found.damages.map(Damage.init)
+    doubt = found.durable.doubt.map { "\($0)" }
     var torn = 0
     if case .torn(let bytes) = found.tail { torn = bytes }
     journal = Journal(

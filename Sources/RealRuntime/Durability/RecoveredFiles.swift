@@ -3,7 +3,7 @@ import Protocol
 
 /// Reads a replica's journal back from its files.
 enum RecoveredFiles {
-  /// A journal that cannot be trusted, or a log buffer that cannot hold it.
+  /// A journal that nothing can be concluded from, or a log buffer that cannot hold it.
   enum Failure: Error, CustomStringConvertible {
     case damage(JournalDamage, directory: String)
     case logBufferTooSmall(capacity: Int)
@@ -11,8 +11,8 @@ enum RecoveredFiles {
     var description: String {
       switch self {
       case .damage(let damage, let directory):
-        "the journal in \(directory) is damaged: \(damage). Nothing was changed. Restore the folder from a copy of "
-          + "this very replica, or replace the replica by a new member"
+        "nothing can be concluded from the journal in \(directory): \(damage). Nothing was changed. Restore the folder "
+          + "from a copy of this very replica, or replace the replica by a new member"
       case .logBufferTooSmall(let capacity):
         "the journal's slots do not fit into the log buffer (\(capacity) bytes); raise log.bytes"
       }
@@ -27,21 +27,27 @@ enum RecoveredFiles {
       var isFull = false
       let recovered: RecoveredJournal
       do throws(JournalDamage) {
-        recovered = try JournalRecovery.recover(segments, identity: identity, snapshot: snapshot) {
-          place in
-          let all = segments[Int(place.segment - segments[0].number)].bytes
+        // Where the snapshot is gone the journal may hold more than a replica usually has in hand, and a suspect must have
+        // room left for what it learns.
+        recovered = try JournalRecovery.recover(
+          segments, identity: identity, snapshot: snapshot, damagedBytesMax: log.capacity / 2
+        ) { place in
+          // Not by its number: segments may be missing.
+          let all = segments.first { $0.number == place.segment }!.bytes
           let bytes = UnsafeRawBufferPointer(
             rebasing: all[Int(place.offset)..<Int(place.offset) + Int(place.length)])
           guard let position = log.append(bytes) else {
             isFull = true
-            return 0
+            return nil
           }
           return position
         }
       } catch {
         throw Failure.damage(error, directory: directory)
       }
-      if isFull { throw Failure.logBufferTooSmall(capacity: log.capacity) }
+      if isFull, recovered.damages.isEmpty {
+        throw Failure.logBufferTooSmall(capacity: log.capacity)
+      }
       return recovered
     }
   }

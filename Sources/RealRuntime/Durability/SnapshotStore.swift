@@ -57,7 +57,8 @@ final class SnapshotStore {
     for slot in slots.sorted(by: >) {
       let path = Self.path(directory, slot)
       let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
-      guard let info = try SnapshotFile.verified(file, path), info.slot == slot else {
+      // What cannot be read is damaged, too: the journal knows that it was there.
+      guard let info = try? SnapshotFile.verified(file, path), info.slot == slot else {
         close(file)
         continue
       }
@@ -110,6 +111,13 @@ final class SnapshotStore {
     if currentFile >= 0 {
       close(currentFile)
       unlink(Self.path(directory, current.slot))
+    } else {
+      // The first of this life: what was found damaged at its start goes as well.
+      for name in try DirectoryListing.names(directory) where name.hasPrefix("snapshot-") {
+        guard let slot = UInt64(name.dropFirst("snapshot-".count)), slot < info.slot.rawValue
+        else { continue }
+        unlink(Self.path(directory, Slot(slot)))
+      }
     }
     current = info
     currentFile = file

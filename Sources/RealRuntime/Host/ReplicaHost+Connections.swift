@@ -283,6 +283,7 @@ extension ReplicaHost {
     }
     dialPeers()
     refusals.report(now: now, logger)
+    reportSuspicion()
     watchRoom()
     continueStopping()
   }

@@ -58,6 +58,8 @@ public struct HostStatus: Hashable, Sendable {
   /// Messages that the replica put aside, by reason.
   public var screened: [UInt64]
   public var counters: HostCounters
+  /// Why it does not vote and what it waits for; nil for a sound replica.
+  public var suspicion: String?
 }
 
 extension ReplicaHost {
@@ -105,7 +107,7 @@ extension ReplicaHost {
           isShortOfRoom: $0.isShortOfRoom)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
-      counters: counters)
+      counters: counters, suspicion: suspicion)
   }
 
   /// Hands leadership over, to whom is wanted or to any peer that is connected.

@@ -80,6 +80,9 @@ final class ReplicaHost {
   var room = RoomWatch()
   var stopping: Stopping?
   var failure: HostFailure?
+  /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
+  var damages: [JournalDamage]
+  var nextSuspicionReport = Instant.zero
 
   /// A socket that others connect to.
   struct Listener {
@@ -121,12 +124,9 @@ final class ReplicaHost {
     self.configuration = configuration
     self.application = application
     self.logger = logger
-    let members = configuration.members.map { Member(id: $0.id) }
-    membership = try Configuration(voters: members)
+    membership = try configuration.membership
     links = membership.voters.map { PeerLink(id: $0.id) }
-    identity = JournalIdentity(
-      cluster: configuration.cluster, ring: RingID(0), replica: configuration.replica,
-      incarnation: Incarnation(1))
+    identity = JournalIdentity(cluster: configuration.cluster, replica: configuration.replica)
     screen = FrameScreen(
       cluster: identity.cluster, replica: identity.replica, incarnation: identity.incarnation)
     recorder = try Self.recorder(configuration, identity)
@@ -146,6 +146,7 @@ final class ReplicaHost {
     let recovered = try RecoveredFiles.recover(
       directory: configuration.dataDirectory, identity: identity, snapshot: snapshots.current,
       into: log)
+    damages = recovered.damages
     replica = try Replica(
       id: configuration.replica, configuration: membership,
       options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
@@ -169,6 +170,7 @@ final class ReplicaHost {
         "flush": "\(journal.mode.rawValue)",
         "persistence": "\(journal.persistence?.rawValue ?? "files")",
       ])
+    reportDamage()
   }
 
   private static func recorder(

@@ -61,14 +61,21 @@ public enum CoverageRules {
   ]
 
   /// Contracts that no campaign of this tenant evaluates.
-  public static let contracts: [Exception<Contract>] = []
+  public static let contracts: [Exception<Contract>] = [
+    .standingPostCoversEveryVote, .curePostSnapshotCoversTheDoubt, .curePostPromiseIsTheFloor,
+  ].map { Exception(subject: $0, reason: noSuspects) }
+
+  private static let noSuspects =
+    "disks do not rot here, so nobody is a suspect; SuspectTests and the real cluster's damage tests show it"
 
   /// Marks that no campaign of this tenant reaches.
   public static let marks: [Exception<Mark>] = [
     Exception(
       subject: .snapshotRefused,
       reason: "checksums refuse damaged packets first, and disks do not rot here; the scenario "
-        + "catch-up-snapshot-damaged shows it")
+        + "catch-up-snapshot-damaged shows it"),
+    Exception(subject: .suspectKeptSilent, reason: noSuspects),
+    Exception(subject: .suspectCured, reason: noSuspects),
   ]
 
   /// Why a fault cannot happen in a phase; nil when it can.

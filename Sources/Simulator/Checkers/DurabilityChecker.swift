@@ -20,7 +20,7 @@ struct DurabilityChecker: Sendable {
   /// A record of `node` has become durable.
   mutating func durable(_ node: NodeIndex, _ fact: JournalFact) {
     switch fact {
-    case .promised(let ballot):
+    case .promised(let ballot), .cured(let ballot):
       nodes[node.index].promised = max(nodes[node.index].promised, ballot)
     case .accepted(let slot, let ballot, _):
       nodes[node.index].promised = max(nodes[node.index].promised, ballot)

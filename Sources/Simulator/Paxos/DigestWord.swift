@@ -44,6 +44,9 @@ enum DigestWord {
     case .snapshotOffer(let m): words(14, of(m.snapshot))
     case .snapshotFetch(let m): words(15, of(m.snapshot), m.offset)
     case .snapshotChunk(let m): words(16, of(m.snapshot), m.offset, UInt64(m.bytes.length))
+    case .inquiry(let m): words(17, m.nonce)
+    case .standing(let m):
+      words(18, of(m.promised), of(m.leading), m.lastSlot.rawValue << 1 | (m.isSound ? 1 : 0))
     }
   }
 
@@ -56,6 +59,7 @@ enum DigestWord {
     case .learned(let slot, let value): words(3, slot.rawValue, of(value))
     case .chosenUpTo(let slot): words(4, slot.rawValue)
     case .snapshot(let info): words(5, of(info))
+    case .cured(let ballot): words(6, of(ballot))
     }
   }
 

@@ -111,6 +111,10 @@ extension PaxosSystem {
       nodes[n].writer = JournalWriter(
         identity: identity(of: node), after: recovered, segmentLengthMax: workload.segmentLength)
       checkRecovered(recovered.durable, node, &world)
+      // No disk rots here.
+      if let damage = recovered.damages.first {
+        world.check("recovery.journal", "\(node) found its journal damaged: \(damage)", [node])
+      }
       return recovered.durable
     } catch {
       let numbers = files.map { $0.number }

@@ -21,6 +21,8 @@ extension PaxosText {
     case .snapshotOffer: "snapshot-offer"
     case .snapshotFetch: "snapshot-fetch"
     case .snapshotChunk: "snapshot-chunk"
+    case .inquiry: "inquiry"
+    case .standing: "standing"
     }
   }
 
@@ -28,7 +30,7 @@ extension PaxosText {
   public static let kinds = [
     "prepare", "promise", "report", "accept", "accepted", "rejected", "heartbeat",
     "heartbeat-reply", "pre-vote", "pre-vote-reply", "stand-for-election", "fetch", "learn",
-    "snapshot-offer", "snapshot-fetch", "snapshot-chunk",
+    "snapshot-offer", "snapshot-fetch", "snapshot-chunk", "inquiry", "standing",
   ]
 
   /// One line, beginning with the kind.
@@ -62,6 +64,10 @@ extension PaxosText {
     case .snapshotFetch(let m): "slot \(m.snapshot.slot) offset \(m.offset)"
     case .snapshotChunk(let m):
       "slot \(m.snapshot.slot) offset \(m.offset) length \(m.bytes.length)"
+    case .inquiry: ""
+    case .standing(let m):
+      m.isSound
+        ? "promised \(m.promised) leads \(m.leading) last \(m.lastSlot)" : "suspect as well"
     }
   }
 

@@ -146,6 +146,7 @@ public struct PaxosText: Sendable {
     case .learned(let slot, let value): "learned slot \(slot) \(describe(value))"
     case .chosenUpTo(let slot): "chosen \(slot)"
     case .snapshot(let info): "snapshot \(describe(info))"
+    case .cured(let ballot): "cured \(ballot)"
     }
   }
 }

@@ -89,6 +89,7 @@ import Testing
     case "admit", "record", "register", "forget":
       return "SessionTablePropertyTests.agreesWithTheModel"
     case "client": return "ClientSessionPropertyTests.resultsAreTrueWhenSessionsAndDeadlinesFail"
+    case "standing", "cure": return "SuspectTests.isCuredByItsPeers"
     case "install": return "ReplicaLearningTests.whatWasVotedForAboveASnapshotSurvivesItsInstall"
     default: return "ReplicaTests.agreesUnderFaults"
     }

@@ -197,6 +197,11 @@ struct Violation: Sendable, CustomTestStringConvertible {
   /// A started replica of three that leads, so that only what a test breaks is broken.
   static func leader() -> Replica { Cluster(3, options: Cluster.options(lease: lease)).elect(1)[1] }
   static func follower() -> Replica { Cluster(3)[2] }
+  static func suspect(_ replica: Replica) -> Replica {
+    var replica = replica
+    replica.suspicion = Suspicion(voters: 3, own: 0)
+    return replica
+  }
   static let lease = LeaseOptions(duration: .milliseconds(400), driftBoundPPM: 100)
 
   /// Runs an event through a replica and takes its contracts.
@@ -240,6 +245,14 @@ struct Violation: Sendable, CustomTestStringConvertible {
     },
     .init(.persistedPreWasHandedOut) { c in
       step(follower(), .persisted(upTo: position(99)), &c)
+    },
+    .init(.votePreIsSound) { c in step(suspect(leader()), .commandReceived(command(1)), &c) },
+    .init(.promisePreIsSound) { c in
+      var replica = suspect(follower())
+      replica.acceptor = Acceptor(promised: ballot(1))
+      replica.journalPosition = position(9)
+      replica.replies.wait(for: position(9), .promise(ballot(1), firstSlot: Slot(1)))
+      step(replica, .persisted(upTo: position(9)), &c)
     },
     .init(.persistedPreNeverRegresses) { c in step(leader(), .persisted(upTo: .zero), &c) },
   ]
@@ -333,6 +346,9 @@ struct Violation: Sendable, CustomTestStringConvertible {
       check(follower(), &c) {
         $0.replies.wait(for: .zero, .promise(ballot(1), firstSlot: Slot(1)))
       }
+    },
+    .init(.replicaInvSuspectHasNoVoice) { c in
+      check(leader(), &c) { $0.suspicion = Suspicion(voters: 3, own: 0) }
     },
     .init(.replicaInvDurableWasHandedOut) { c in
       check(follower(), &c) { $0.persistedUpTo = position(99) }

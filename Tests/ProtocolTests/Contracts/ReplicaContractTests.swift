@@ -49,11 +49,13 @@ import Testing
   static let handlers: Set<Substring> = [
     "process1a", "process2a", "release", "prepare", "process1b", "lead", "propose", "process2b",
     "learner", "learn", "batcher", "preVote", "rounds", "lease", "leaseRead", "reads", "fetch",
-    "transfer", "snapshotTaken", "truncate", "install", "persisted", "replica",
+    "transfer", "snapshotTaken", "truncate", "install", "persisted", "replica", "vote", "promise",
   ]
 
   @Test func everyHandlerBelongsToARun() {
-    let others: Set<Substring> = ["admit", "record", "register", "forget", "client", "apply"]
+    let others: Set<Substring> = [
+      "admit", "record", "register", "forget", "client", "apply", "standing", "cure",
+    ]
     #expect(Set(Contract.allCases.map(\.handler)) == Self.handlers.union(others))
   }
 

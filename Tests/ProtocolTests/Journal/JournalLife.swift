@@ -17,6 +17,8 @@ struct JournalLife {
     /// The journal's count after this record: what `RecoveredJournal.end.sequence` is when it is the last one found.
     var sequence: UInt64
     var payload: [UInt8]
+    /// Where it begins.
+    var begin: JournalMark
   }
 
   /// A segment that was begun, and under which configuration: until a crash loses it, or it is dropped.
@@ -86,9 +88,10 @@ struct JournalLife {
     case .learned(let slot, let value):
       fields = 24
       located.fact = .learned(slot, at(value, fields))
-    case .promised, .chosenUpTo, .snapshot: break
+    case .promised, .chosenUpTo, .snapshot, .cured: break
     }
-    history.append(Written(record: located, sequence: writer.end.sequence, payload: payload))
+    history.append(
+      Written(record: located, sequence: writer.end.sequence, payload: payload, begin: begin))
   }
 
   /// Flushes everything written so far, files in order.
@@ -171,6 +174,14 @@ struct JournalLife {
     }
   }
 
+  /// What recovery says is wrong with this disk, first of all; nil for a sound one.
+  func damage(_ disk: [(number: UInt64, bytes: [UInt8])]) -> JournalDamage? {
+    switch recover(disk) {
+    case .success(let recovered): recovered.damages.first
+    case .failure(let damage): damage
+    }
+  }
+
   /// Starts again from what recovery found: only those records are the log from now on.
   mutating func restart(_ disk: [(number: UInt64, bytes: [UInt8])], _ recovered: RecoveredJournal) {
     files = disk.map { File(number: $0.number, bytes: $0.bytes, durable: $0.bytes.count) }
@@ -201,6 +212,7 @@ struct JournalLife {
       case .promised(let ballot): promise(ballot, epoch)
       case .chosenUpTo(let slot): chosenUpTo = max(chosenUpTo, slot)
       case .snapshot: break
+      case .cured(let ballot): promise(ballot, epoch)
       case .accepted(let slot, let ballot, let value):
         promise(ballot, epoch)
         let wasLearned = entries[slot]?.isLearned ?? false

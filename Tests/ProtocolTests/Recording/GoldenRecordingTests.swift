@@ -49,6 +49,7 @@ import Testing
 
   static let effects: [(name: String, effect: Effect)] = [
     ("persist promised", .persist(JournalRecord(.promised(other), epoch: Epoch(1)))),
+    ("persist cured", .persist(JournalRecord(.cured(other), epoch: Epoch(1)))),
     (
       "persist accepted",
       .persist(JournalRecord(.accepted(Slot(0x31), other, GoldenTests.value), epoch: Epoch(1)))

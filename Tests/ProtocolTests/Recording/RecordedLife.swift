@@ -69,7 +69,16 @@ struct RecordedLife {
     case 19:
       if cluster.nodes[id]!.isRunning { cluster.crash(id) } else { cluster.restart(id) }
     case 20:
-      for id in cluster.ids where !cluster.nodes[id]!.isRunning { cluster.restart(id) }
+      for id in cluster.ids where !cluster.nodes[id]!.isRunning {
+        var durable = cluster.durable(id)
+        // One suspect at a time: it only believes that something is lost.
+        if count > 1, generator.bool(), cluster.ids.allSatisfy({ cluster[$0].suspicion == nil }) {
+          durable.doubt = JournalDoubt(
+            isPromiseLost: generator.bool(),
+            slotsUpTo: generator.bool() ? nil : durable.chosenUpTo + generator.below(9))
+        }
+        cluster.restart(id, from: durable)
+      }
     case 21:
       cluster.step(target, .transferRequested(to: ReplicaID(anyone())))
     case 22:

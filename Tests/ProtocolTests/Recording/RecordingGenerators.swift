@@ -96,6 +96,7 @@ extension Generator {
     case 1: .accepted(slot(), ballot(), anyValue())
     case 2: .learned(slot(), anyValue())
     case 3: .chosenUpTo(slot())
+    case 4: .cured(ballot())
     default: .snapshot(snapshot())
     }
   }

@@ -157,6 +157,13 @@ final class Cluster {
     step(id, .started)
   }
 
+  /// Crashes, and starts again from this instead of what is durable: what a damaged journal left of it.
+  func restart(_ id: UInt32, from durable: DurableState) {
+    crash(id)
+    nodes[id]!.durable = durable
+    restart(id)
+  }
+
   func crash(_ id: UInt32) {
     nodes[id]!.isRunning = false
     nodes[id]!.pending = []

@@ -174,7 +174,7 @@ struct Screened: Sendable, CustomTestStringConvertible {
     func content(_ s: Slot) -> Value { value(s.rawValue & 0xFFFF) }
     func message() -> Message {
       let (s, b) = (slot(), anyBallot())
-      switch random.next(below: 16) {
+      switch random.next(below: 18) {
       case 0: return .prepare(Prepare(ballot: b, firstSlot: s, releasedLease: anyBallot()))
       case 1:
         return .promise(
@@ -198,6 +198,11 @@ struct Screened: Sendable, CustomTestStringConvertible {
       case 12: return .learn(Learn(slot: s, value: content(s), chosenUpTo: slot()))
       case 13: return .snapshotOffer(SnapshotOffer(snapshot: info()))
       case 14: return .snapshotFetch(SnapshotFetch(snapshot: info(), offset: word()))
+      case 15: return .inquiry(Inquiry(nonce: word()))
+      case 16:
+        return .standing(
+          Standing(
+            nonce: word(), isSound: flag(), promised: b, leading: anyBallot(), lastSlot: s))
       default:
         return .snapshotChunk(
           SnapshotChunk(

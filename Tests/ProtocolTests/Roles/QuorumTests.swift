@@ -18,6 +18,17 @@ import Testing
     }
   }
 
+  /// So many voters meet every quorum, and one less does not.
+  @Test(arguments: 1...6) func anOverlapMeetsEveryQuorum(_ voters: Int) {
+    let quorum = Quorum(voters: voters)
+    let sets = (0..<(1 << UInt64(voters))).map { VoterSet(bits: $0) }
+    let quorums = sets.filter { quorum.isReached(by: $0) }
+    for set in sets {
+      let meetsAll = quorums.allSatisfy { $0.bits & set.bits != 0 }
+      #expect(meetsAll == (set.count >= quorum.overlap))
+    }
+  }
+
   @Test func aVoterCountsOnce() {
     var set = VoterSet()
     set.insert(63)

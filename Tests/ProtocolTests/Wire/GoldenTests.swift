@@ -56,6 +56,14 @@ import Testing
       "snapshotChunk",
       .snapshotChunk(SnapshotChunk(snapshot: snapshot, offset: 0x61, bytes: bytes))
     ),
+    ("inquiry", .inquiry(Inquiry(nonce: 0x0908_0706))),
+    (
+      "standing",
+      .standing(
+        Standing(
+          nonce: 0x0908_0706, isSound: true, promised: ballot, leading: lower,
+          lastSlot: Slot(0x31)))
+    ),
   ]
 
   static let records: [(name: String, fact: JournalFact)] = [

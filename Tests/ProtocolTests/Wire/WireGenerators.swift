@@ -41,7 +41,7 @@ struct Generator {
     below(6) == 0 ? .none : SnapshotInfo(slot: slot(), length: u64(), digest: u64())
   }
 
-  static let messageKinds = 16
+  static let messageKinds = 18
 
   mutating func message(kind: Int) -> (Message, [UInt8]) {
     var payload: [UInt8] = []
@@ -86,6 +86,11 @@ struct Generator {
       let info = snapshot()
       message = .snapshotFetch(
         SnapshotFetch(snapshot: info, offset: info.length == .max ? 7 : u64() % (info.length + 1)))
+    case 16: message = .inquiry(Inquiry(nonce: u64()))
+    case 17:
+      message = .standing(
+        Standing(
+          nonce: u64(), isSound: bool(), promised: ballot(), leading: ballot(), lastSlot: slot()))
     default:
       payload = bytes(below(60))
       let info = SnapshotInfo(
@@ -113,7 +118,7 @@ struct Generator {
       receiverIncarnation: Incarnation(u32()))
   }
 
-  static let recordKinds = 5
+  static let recordKinds = 6
 
   mutating func fact(kind: Int) -> (JournalFact, [UInt8]) {
     switch kind {
@@ -125,6 +130,7 @@ struct Generator {
       let (value, bytes) = value()
       return (.learned(slot(), value), bytes)
     case 3: return (.chosenUpTo(slot()), [])
+    case 4: return (.cured(ballot()), [])
     default: return (.snapshot(snapshot()), [])
     }
   }

@@ -102,17 +102,7 @@ final class RealCluster: Sendable {
   }
 
   func until(_ what: String, _ condition: () async throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(60)
-    var attempts = 0
-    // Also by number: other tests may keep the threads that look from looking.
-    while ContinuousClock.now < end || attempts < 1_000 {
-      attempts += 1
-      if try await condition() { return }
-      // What is waited for happens on other threads and tells nobody.
-      try await Task.sleep(for: .milliseconds(2))
-    }
-    Issue.record("never: \(what)")
-    throw CancellationError()
+    try await waitUntil(what, condition)
   }
 }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import RealRuntime
+import Testing
 
 /// A blocking socket of a test. Every wait ends after ten seconds, so that a test that hangs fails.
 final class TestSocket: @unchecked Sendable {
@@ -117,6 +118,21 @@ func offPool<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async thro
   try await withCheckedThrowingContinuation { continuation in
     Thread.detachNewThread { continuation.resume(with: Result { try body() }) }
   }
+}
+
+/// Looks at a condition again and again; fails the test when it never holds.
+func waitUntil(_ what: String, _ condition: () async throws -> Bool) async throws {
+  let end = ContinuousClock.now + .seconds(60)
+  var attempts = 0
+  // Also by number: other tests may keep the threads that look from looking.
+  while ContinuousClock.now < end || attempts < 1_000 {
+    attempts += 1
+    if try await condition() { return }
+    // What is waited for happens on other threads and tells nobody.
+    try await Task.sleep(for: .milliseconds(2))
+  }
+  Issue.record("never: \(what)")
+  throw CancellationError()
 }
 
 /// A folder that is gone afterwards.

@@ -4,7 +4,9 @@ import Testing
 @testable import Simulator
 
 @Suite struct CoverageTests {
-  static let contracts = [UInt64](repeating: 1, count: Contract.allCases.count)
+  static let contracts: [UInt64] = Contract.allCases.map {
+    CoverageRules.reason($0) == nil ? 1 : 0
+  }
   static let marks: [UInt64] = Mark.allCases.map { CoverageRules.reason($0) == nil ? 1 : 0 }
 
   /// Everything reached that can be.

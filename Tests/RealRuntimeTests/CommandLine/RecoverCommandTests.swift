@@ -1,0 +1,121 @@
+import Foundation
+import Protocol
+import RSLClient
+import RealRuntime
+import Testing
+
+/// `rsl recover`: a replica whose disk is gone comes back, with real processes.
+@Suite(.serialized, .timeLimit(.minutes(20))) struct RecoverCommandTests {
+  private static func cluster(_ folder: URL, _ replicas: Int = 3) throws -> LocalCluster {
+    var options = LocalCluster.Options(directory: folder.path)
+    options.replicas = replicas
+    options.executable = RslProcess.url.path
+    return try LocalCluster(options)
+  }
+
+  private static func client(_ cluster: LocalCluster) -> Client {
+    Client(
+      ClientConfiguration(
+        cluster: cluster.id,
+        replicas: cluster.replicas.map {
+          ReplicaAddress(id: $0.id, host: $0.address.host, port: Int($0.address.clientPort))
+        }), timeout: .seconds(60))
+  }
+
+  private static func recover(
+    _ replica: LocalCluster.Replica, _ flags: String...
+  ) async throws -> RslProcess.Result {
+    try await RslProcess.run(["recover"] + flags + replica.flags)
+  }
+
+  private static func status(_ replica: LocalCluster.Replica) async -> NodeStatus? {
+    try? await AdminClient(endpoint: replica.admin).status()
+  }
+
+  private static func log(_ replica: LocalCluster.Replica) throws -> String {
+    try String(contentsOfFile: replica.logPath, encoding: .utf8)
+  }
+
+  @Test func aWipedReplicaIsCuredUnderLoad() async throws {
+    try await withFolder { folder in
+      let cluster = try Self.cluster(folder)
+      try cluster.start()
+      let client = Self.client(cluster)
+      for i in 1...40 as ClosedRange<UInt64> {
+        #expect(try await client.put(i % 5, [UInt8(i)]) == (i + 4) / 5)
+      }
+      let victim = cluster.replicas[2]
+      cluster.kill(victim)
+      try FileManager.default.removeItem(atPath: victim.folder)
+      let made = try await Self.recover(victim, "--wiped", "--confirm-lost-votes")
+      #expect(made.status == 0, "\(made.errors)")
+      #expect(made.output.contains("replica r3 rejoins without a voice"), "\(made.output)")
+      let inspected = try await RslProcess.run("inspect", victim.folder)
+      #expect(
+        inspected.status == 2 && inspected.output.contains("any vote may be lost, and a promise"),
+        "\(inspected.output)\(inspected.errors)")
+
+      // One other is down as well: it has nobody to learn everything from, and two of three choose nothing.
+      let third = cluster.replicas[1]
+      cluster.kill(third)
+      try cluster.start(victim)
+      try await waitUntil("it says what it waits for") {
+        await Self.status(victim)?.suspicion?.contains("r2") == true
+      }
+      try cluster.start(third)
+      for i in 41...80 as ClosedRange<UInt64> {
+        #expect(try await client.put(i % 5, [UInt8(i)]) == (i + 4) / 5)
+      }
+      try await waitUntil("it votes again") {
+        guard let status = await Self.status(victim) else { return false }
+        return status.suspicion == nil
+      }
+      try await waitUntil("it says so") { try Self.log(victim).contains("cured: votes again") }
+
+      // Its vote decides, and it knows what was chosen before it was there.
+      cluster.kill(cluster.replicas[0])
+      for i in 81...120 as ClosedRange<UInt64> {
+        #expect(try await client.put(i % 5, [UInt8(i)]) == (i + 4) / 5)
+      }
+      for key in 0..<5 as Range<UInt64> { #expect(try await client.get(key)?.puts == 24) }
+      await client.close()
+      #expect(cluster.stop(victim) == 0)
+      let sound = try await RslProcess.run("inspect", victim.folder)
+      #expect(sound.status == 0, "\(sound.errors)")
+      cluster.stop()
+    }
+  }
+
+  @Test func whatMayNotBeRecoveredIsRefusedInALine() async throws {
+    try await withFolder { folder in
+      let replica = try Self.cluster(folder).replicas[0]
+      func refusal(_ flags: String...) async throws -> String {
+        let result = try await RslProcess.run(["recover"] + flags + replica.flags)
+        #expect(result.status == 1 && result.output == "", "\(result)")
+        #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
+        return result.errors
+      }
+      #expect(try await refusal().contains("say what was lost: --wiped"))
+      let risk = try await refusal("--wiped")
+      #expect(risk.contains("will not vote before r2, r3 have all answered, 2 of them sound"))
+      #expect(risk.contains("rsl recover --wiped --cluster") && risk.hasSuffix("-votes\n"))
+      #expect(!FileManager.default.fileExists(atPath: replica.folder))
+
+      try FileManager.default.createDirectory(
+        atPath: replica.folder, withIntermediateDirectories: false)
+      try Data([1]).write(to: URL(filePath: replica.folder + "/mine"))
+      let confirmed = ["--wiped", "--confirm-lost-votes"]
+      #expect(
+        try await refusal(confirmed[0], confirmed[1]).contains("is not empty (it holds mine)"))
+      try FileManager.default.removeItem(atPath: replica.folder + "/mine")
+      #expect(try await RslProcess.run(["recover"] + confirmed + replica.flags).status == 0)
+      #expect(
+        try await refusal(confirmed[0], confirmed[1]).contains("is a replica's directory already"))
+
+      let alone = try Self.cluster(folder.appending(path: "alone"), 1).replicas[0]
+      let result = try await Self.recover(alone, "--wiped", "--confirm-lost-votes")
+      #expect(result.status == 1 && result.errors.contains("is the only member"), "\(result)")
+      #expect(!FileManager.default.fileExists(atPath: alone.folder))
+    }
+  }
+}
