@@ -253,8 +253,8 @@ enum JournalCodec {
 
   /// Appends head and fields, and returns the head's checksum. `record` is nil for padding of `length` bytes.
   static func encodeHead(
-    _ head: RecordHead, _ record: JournalRecord?, stamp: UInt32, segment: UInt64,
-    into out: inout [UInt8]
+    _ head: RecordHead, _ record: JournalRecord?, at offset: UInt32, stamp: UInt32,
+    segment: UInt64, into out: inout [UInt8]
   ) -> UInt32 {
     let start = out.count
     out.extend(by: headLength + head.type.fieldsLength) { out in
@@ -294,15 +294,18 @@ enum JournalCodec {
       }
     }
     let checksum = out.withUnsafeBytes {
-      headChecksum(UnsafeRawBufferPointer(rebasing: $0[start...]), stamp: stamp)
+      headChecksum(UnsafeRawBufferPointer(rebasing: $0[start...]), seed: stamp ^ offset)
     }
     out.set(checksum, at: start + 8)
     return checksum
   }
 
   /// Over head and fields, without the checksum's own four bytes.
-  private static func headChecksum(_ bytes: UnsafeRawBufferPointer, stamp: UInt32) -> UInt32 {
-    let first = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<8]), seed: stamp)
+  ///
+  /// The seed is the segment's stamp and the record's offset: another seed never gives the same checksum, so a record that a
+  /// misdirected write has put elsewhere, even in the same segment, is none.
+  private static func headChecksum(_ bytes: UnsafeRawBufferPointer, seed: UInt32) -> UInt32 {
+    let first = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[..<8]), seed: seed)
     return CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[12...]), seed: first)
   }
 
@@ -332,7 +335,9 @@ enum JournalCodec {
     else { throw DecodeError(.length, at: offset + 4) }
     let fields = try r.skip(type.fieldsLength)
     let covered = UnsafeRawBufferPointer(rebasing: buffer[offset..<fields.upperBound])
-    guard headChecksum(covered, stamp: stamp) == checksum, back <= segment else {
+    guard headChecksum(covered, seed: stamp ^ UInt32(truncatingIfNeeded: offset)) == checksum,
+      back <= segment
+    else {
       throw DecodeError(.checksum, at: offset + 8)
     }
     return RecordHead(

@@ -229,7 +229,7 @@ public struct JournalWriter: Hashable, Sendable {
       durable: durable, epoch: configuration?.epoch ?? Epoch(0))
     vouchedPosition = durablePosition
     end.link = JournalCodec.encodeHead(
-      head, record, stamp: stamp, segment: end.mark.segment, into: &out)
+      head, record, at: end.mark.offset, stamp: stamp, segment: end.mark.segment, into: &out)
     // Wraps, as recovery does: the number it goes on from was read from a disk.
     end.sequence &+= 1
     end.mark.offset += UInt32(size)

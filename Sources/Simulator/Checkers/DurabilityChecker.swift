@@ -90,10 +90,11 @@ struct DurabilityChecker: Sendable {
   }
 
   /// `node` sends a message: what it vows or claims there must already be on its disk, and nothing less than what is.
-  func sent(_ node: NodeIndex, _ message: Protocol.Message) -> String? {
+  mutating func sent(_ node: NodeIndex, _ message: Protocol.Message) -> String? {
     let promised = nodes[node.index].promised
     switch message {
     case .prepare(let m):
+      nodes[node.index].stoodAt = max(nodes[node.index].stoodAt, m.ballot)
       if m.ballot > promised {
         return "\(node) asks for ballot \(m.ballot), which it may use again"
       }

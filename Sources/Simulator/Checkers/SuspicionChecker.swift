@@ -7,8 +7,12 @@ extension DurabilityChecker {
   /// `node` has recovered this from a disk that was damaged: it may miss what its doubt covers, or a snapshot, and nothing
   /// else.
   mutating func recoveredDamaged(_ node: NodeIndex, _ state: DurableState) -> String? {
-    let before = nodes[node.index]
     let doubt = state.doubt
+    // Its cure had become durable, and nobody was told.
+    if suspects.contains(node), doubt == nil, let problem = cured(node, state.promised) {
+      return problem
+    }
+    let before = nodes[node.index]
     if state.promised < before.promised, !(doubt?.isPromiseLost ?? false) {
       return "\(node) lost its promise of \(before.promised) and does not doubt the one it found,"
         + " \(state.promised)"
@@ -32,10 +36,8 @@ extension DurabilityChecker {
         slot = slot.next
       }
     }
-    // Its cure had become durable, and nobody was told.
-    let problem = suspects.contains(node) && doubt == nil ? cured(node, state.promised) : nil
     forget(node, state)
-    return problem
+    return nil
   }
 
   /// From now on what it found is what it has.

@@ -140,9 +140,11 @@ extension PaxosSystem {
     _ recovered: RecoveredJournal, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     let state = recovered.durable
-    world.note(
-      "recovered promised \(state.promised) chosen \(state.chosenUpTo) snapshot"
-        + " \(state.snapshot.slot) entries \(state.entries.count)", node)
+    if world.scarred.contains(node) {
+      world.note(
+        "recovered promise \(state.promised), chosen up to \(state.chosenUpTo), snapshot"
+          + " \(state.snapshot.slot), \(state.entries.count) slots above", node)
+    }
     for damage in recovered.damages {
       world.note("damaged: \(damage)", node)
       guard !world.scarred.contains(node) else { continue }

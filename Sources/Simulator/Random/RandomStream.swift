@@ -15,8 +15,6 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
   case partition
   /// Flush latency, and what survives of unflushed writes at a crash.
   case disk
-  /// What becomes of durable bytes: when, where, how.
-  case medium
   /// Offsets, rates, steps and freezes of clocks.
   case clock
   /// Crashes, pauses, restarts.
@@ -31,6 +29,8 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
   case core
   /// Anything else the tenant draws, seeds of its nodes' own generators for instance.
   case tenant
+  /// What becomes of durable bytes: when, where, how.
+  case medium
   /// Which of the things that cost too much to look at always are looked at. Changes nothing of what happens.
   case audit
 
@@ -40,7 +40,6 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
     case .corruption: "corruption"
     case .partition: "partition"
     case .disk: "disk"
-    case .medium: "medium"
     case .clock: "clock"
     case .process: "process"
     case .workload: "workload"
@@ -48,6 +47,7 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
     case .swarm: "swarm"
     case .core: "core"
     case .tenant: "tenant"
+    case .medium: "medium"
     case .audit: "audit"
     }
   }

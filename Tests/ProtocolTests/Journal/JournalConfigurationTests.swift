@@ -157,7 +157,7 @@ import Testing
     stamp.put(UInt64(identity.incarnation.rawValue))
     stamp.put(UInt64(1))
     let first = CRC32C.checksum(
-      Array(bytes[place..<place + 8]), seed: CRC32C.checksum(stamp, seed: 0))
+      Array(bytes[place..<place + 8]), seed: CRC32C.checksum(stamp, seed: 0) ^ UInt32(place))
     return CRC32C.checksum(Array(bytes[place + 12..<place + 48 + fields]), seed: first)
   }
 }

@@ -321,6 +321,27 @@ import Testing
         == JournalDoubt(isPromiseLost: false, slotsUpTo: Slot(8)))
   }
 
+  /// A sector that a misdirected write has put in the place of another one of the same segment holds no records there: older ones
+  /// would vouch for what they do not know of.
+  @Test func aRecordInTheWrongPlaceIsNone() throws {
+    var life = JournalLife(seed: 7)
+    for round in [3, 4, 5, 6] as [UInt64] {
+      life.append(.promised(ballot(round)))
+      life.flush()
+    }
+    life.append(.chosenUpTo(Slot(0)))
+    life.flush()
+    var disk = life.crashed(.nothing)
+    // The promises of 4 and of 6 lie at 512 and 1,536.
+    for i in 0..<512 {
+      disk[0].bytes[1_536 + i] = disk[0].bytes[512 + i]
+      disk[0].bytes[512 + i] = 0
+    }
+    let found = try life.recover(disk).get()
+    #expect(found.durable.promised == ballot(5))
+    #expect(found.durable.doubt == JournalDoubt(isPromiseLost: true, slotsUpTo: nil))
+  }
+
   /// Without any header there is nothing to begin with, and a wiped directory beside a snapshot is not a new replica.
   @Test func nothingReadableIsRefused() {
     var past = Past(seed: 4, segmentLengthMax: 1 << 16)

@@ -16,7 +16,7 @@ import Testing
   // MARK: What leaves must be durable
 
   @Test func aVowMayLeaveOnlyWhenItIsOnDisk() {
-    var checker = DurabilityChecker(replicas: 1)
+    var checker = DurabilityChecker(replicas: 3)
     let promise = Message.promise(
       Promise(
         ballot: high, firstSlot: Slot(1), chosenUpTo: .zero, truncatedUpTo: .zero,
@@ -30,7 +30,7 @@ import Testing
   }
 
   @Test func anAcceptedStandsForDurableVotesInAllOfItsSlots() {
-    var checker = DurabilityChecker(replicas: 1)
+    var checker = DurabilityChecker(replicas: 3)
     let accepted = Message.accepted(Accepted(ballot: high, firstSlot: Slot(1), lastSlot: Slot(2)))
     #expect(checker.durable(node, .accepted(Slot(1), high, value(1))) == nil)
     #expect(checker.durable(node, .accepted(Slot(2), low, value(1))) == nil)
@@ -43,7 +43,7 @@ import Testing
   }
 
   @Test func aPromiseTellsEveryVote() {
-    var checker = DurabilityChecker(replicas: 1)
+    var checker = DurabilityChecker(replicas: 3)
     #expect(checker.durable(node, .accepted(Slot(3), low, value(1))) == nil)
     #expect(checker.durable(node, .promised(high)) == nil)
     func promise(upTo slot: UInt64) -> String? {
