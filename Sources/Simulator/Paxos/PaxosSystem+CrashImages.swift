@@ -8,7 +8,7 @@ internal import Protocol
 // itself. `CrashEnumerationTests` goes through all images of short lives instead.
 extension PaxosSystem {
   /// Of the flushes of a journal: for how many one image is looked at, in a million.
-  private static let perMillion: UInt64 = 20_000
+  private static let perMillion: UInt64 = 5_000
 
   /// Everything that the turn wrote has been handed to the disk, and nothing of it is durable yet.
   mutating func checkCrashImage(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
