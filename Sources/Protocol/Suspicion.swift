@@ -152,7 +152,8 @@ extension Replica {
     // A slot that is out of reach may be one that nobody ever fills, known from a vote that came to nothing: a leader, the
     // present one or the next, knows whether it is.
     let isOutOfReach =
-      bound.map { window.chosenUpTo < $0 && suspicion.leadersSlot(promised: promised) == nil } ?? true
+      bound.map { window.chosenUpTo < $0 && suspicion.leadersSlot(promised: promised) == nil }
+      ?? true
     guard isOutOfReach || floor == nil else { return }
     if suspicion.nonce == 0 {
       suspicion.nonce = random.next() | 1

@@ -18,19 +18,23 @@ extension DurabilityChecker {
         + " \(state.promised)"
     }
     /// Up to here the votes of the replica do not matter, or it doubts them.
-    let covered: Slot? = doubt.map { $0.slotsUpTo.map { max($0, state.snapshot.slot) } } ?? state.snapshot.slot
+    let covered: Slot? =
+      doubt.map { $0.slotsUpTo.map { max($0, state.snapshot.slot) } } ?? state.snapshot.slot
     if let covered {
       if before.snapshot > covered {
-        return "\(node) lost its snapshot of slot \(before.snapshot) and doubts nothing above \(covered)"
+        return
+          "\(node) lost its snapshot of slot \(before.snapshot) and doubts nothing above \(covered)"
       }
       var slot = covered.next
       var i = 0
       while slot <= before.votes.last {
         let ballot = before.votes[slot]
         while i < state.entries.count && state.entries[i].slot < slot { i += 1 }
-        let found = i < state.entries.count && state.entries[i].slot == slot ? state.entries[i] : nil
+        let found =
+          i < state.entries.count && state.entries[i].slot == slot ? state.entries[i] : nil
         if ballot > .zero, !(found?.isLearned ?? false), (found?.ballot ?? .zero) < ballot {
-          return "\(node) lost its vote of ballot \(ballot) in slot \(slot) and doubts nothing above"
+          return
+            "\(node) lost its vote of ballot \(ballot) in slot \(slot) and doubts nothing above"
             + " \(covered)"
         }
         slot = slot.next

@@ -324,7 +324,7 @@ import Testing
   /// A sector that a misdirected write has put in the place of another one of the same segment holds no records there: older ones
   /// would vouch for what they do not know of.
   @Test func aRecordInTheWrongPlaceIsNone() throws {
-    var life = JournalLife(seed: 7)
+    var life = JournalLife(seed: 7, segmentLengthMax: 1 << 16)
     for round in [3, 4, 5, 6] as [UInt64] {
       life.append(.promised(ballot(round)))
       life.flush()

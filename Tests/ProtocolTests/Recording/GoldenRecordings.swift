@@ -41,7 +41,7 @@ enum GoldenRecordings {
 
   static let effects = [
     "persist promised": "20002507",
-    "persist cured": "20122507",
+    "persist cured": "201225071d",
     "persist accepted": "20812507c5010b05d9d7d6d5d4d3d2d1",
     "persist learned": "2082c5010b05d9d7d6d5d4d3d2d1",
     "persist learned no-op": "2002c5",

@@ -38,9 +38,11 @@ import Testing
 
   @Test func whatIsForgottenWithoutADoubtIsFound() {
     var lostVotes = checker
-    #expect(lostVotes.recoveredDamaged(node, found(1...4, promised: high))?.contains("vote") == true)
+    #expect(
+      lostVotes.recoveredDamaged(node, found(1...4, promised: high))?.contains("vote") == true)
     var lostPromise = checker
-    #expect(lostPromise.recoveredDamaged(node, found(1...4, promised: low))?.contains("promise") == true)
+    #expect(
+      lostPromise.recoveredDamaged(node, found(1...4, promised: low))?.contains("promise") == true)
     var lostSnapshot = checker
     let info = SnapshotInfo(slot: Slot(9), length: 1, digest: 1)
     #expect(lostSnapshot.durable(node, .snapshot(info)) == nil)

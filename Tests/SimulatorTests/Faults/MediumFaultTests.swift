@@ -12,6 +12,7 @@ import Testing
     var options = PaxosOptions()
     options.profile = profile
     options.replicas = replicas
+    options.commands = 60
     options.adjustPlan = adjust
     return options
   }
@@ -20,7 +21,7 @@ import Testing
   @Test(arguments: UInt64(1)...4)
   func aMajorityStaysSound(_ maximumDown: UInt64) {
     var highest = 0
-    for seed in UInt64(1)...6 {
+    for seed in UInt64(1)...3 {
       var simulation = PaxosSimulation.make(
         seed: seed,
         options {
@@ -40,7 +41,7 @@ import Testing
     var table = FaultTable(phaseNames: PaxosSystem.phaseNames)
     var cured: UInt64 = 0
     let mark = Mark.allCases.firstIndex(of: .suspectCured)!
-    for seed in UInt64(1)...30 {
+    for seed in UInt64(1)...12 {
       let result = PaxosSimulation.run(
         seed: seed,
         options {
@@ -54,16 +55,18 @@ import Testing
       table.add(result.faults)
       cured += result.report.marks[mark]
     }
-    for kind in MediumFault.allCases.map({ $0.kind }) + [.flushLied, .flushFailed, .checkpointDamaged] {
+    for kind in MediumFault.allCases.map({ $0.kind }) + [
+      .flushLied, .flushFailed, .checkpointDamaged,
+    ] {
       #expect(table[kind] > 0, "\(kind.name)")
     }
-    #expect(!ContractRecorder.isEnabled || cured > 50)
+    #expect(!ContractRecorder.isEnabled || cured > 20)
   }
 
   /// Without a budget a majority of suspects is silent, and nobody is ever wrong.
   @Test func withoutABudgetOnlySafetyIsLeft() {
     var highest = 0
-    for seed in UInt64(1)...20 {
+    for seed in UInt64(1)...8 {
       var simulation = PaxosSimulation.make(
         seed: seed,
         options(.unlimited, replicas: 3) {
@@ -87,7 +90,7 @@ import Testing
       let last = files.first { $0.name == journals.last! }
       let size = simulation.world.size(node, file: journals.last!)!
       #expect(last.map { !$0.isWhole && $0.count < size } ?? true)
-      for file in files where !file.isWhole { #expect(file.name == journals.last!) }
+      #expect(files.count { !$0.isWhole } <= 1)
     }
   }
 }

@@ -82,7 +82,9 @@ import Testing
       #expect(unvouched.contents(of: "log") == after)
       let all = VouchedFile(name: "log", count: after.count, isWhole: true)
       let here = disk.loseLies([all], &streams)
-      #expect(disk.contents(of: "log") == (here == 0 ? after : before + [UInt8](repeating: 0, count: 512)))
+      #expect(
+        disk.contents(of: "log") == (here == 0 ? after : before + [UInt8](repeating: 0, count: 512))
+      )
       // Once is enough: what is kept is kept for good.
       #expect(disk.loseLies([all], &streams) == 0)
       lost += here
