@@ -60,7 +60,8 @@ public struct ReplicaOptions: Hashable, Sendable {
   public var snapshotInterval = 2_048
   /// Or after this many bytes of applied values, whichever comes first: it bounds what the log buffer must hold.
   public var snapshotBytes: UInt64 = .max
-  /// This many slots below a snapshot stay in memory for peers that are a little behind.
+  /// This many slots below a snapshot stay in memory for peers that are a little behind, as long as their values take no more
+  /// than `snapshotBytes`.
   public var snapshotTailSlots = 256
   public var snapshotChunkBytes: UInt32 = 64 << 10
 

@@ -152,11 +152,25 @@ extension Replica {
     guard info.slot > snapshot.slot else { return }
     snapshot = info
     _ = persist(.snapshot(info), now: now, &effects)
-    // Some slots below the snapshot stay, for peers that are a little behind.
-    let tail = UInt64(options.snapshotTailSlots)
-    guard info.slot.rawValue > tail else { return }
-    truncate(upTo: Slot(info.slot.rawValue - tail), &effects)
+    let bound = endOfTail(below: info.slot)
+    guard bound > .zero else { return }
+    truncate(upTo: bound, &effects)
     pump(now: now, &effects)
+  }
+
+  /// Some slots below a snapshot stay, for peers that are a little behind: up to here none do.
+  private func endOfTail(below snapshot: Slot) -> Slot {
+    let tail = UInt64(options.snapshotTailSlots)
+    let lowest = Slot(snapshot.rawValue - min(tail, snapshot.rawValue))
+    guard options.snapshotBytes < .max else { return lowest }
+    // Long values fill the log buffer with fewer slots.
+    var (slot, bytes) = (snapshot, UInt64(0))
+    while slot > lowest, slot > window.truncatedUpTo {
+      bytes &+= UInt64(window[slot].value.bytes.length)
+      guard bytes <= options.snapshotBytes else { break }
+      slot = slot.previous
+    }
+    return slot > window.truncatedUpTo ? slot : lowest
   }
 
   private mutating func truncate(upTo slot: Slot, _ effects: inout EffectBuffer) {

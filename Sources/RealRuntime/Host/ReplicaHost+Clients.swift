@@ -67,6 +67,7 @@ extension ReplicaHost {
       let position = bytes.withUnsafeBytes({ log.append($0) })
     else {
       counters.logBufferFull &+= 1
+      lacksMemory = true
       return refuse(request, .overloaded, connection)
     }
     note(command, connection)

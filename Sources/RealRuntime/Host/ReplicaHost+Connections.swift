@@ -285,6 +285,7 @@ extension ReplicaHost {
     refusals.report(now: now, logger)
     reportSuspicion()
     vouch()
+    makeMemory()
     watchRoom()
     continueStopping()
   }

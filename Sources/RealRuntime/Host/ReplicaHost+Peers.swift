@@ -247,6 +247,7 @@ extension ReplicaHost {
     else {
       // As if it were lost: a snapshot makes room, and what matters is sent again.
       counters.logBufferFull &+= 1
+      lacksMemory = true
       return
     }
     incoming = position

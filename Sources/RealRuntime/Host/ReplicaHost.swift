@@ -69,6 +69,8 @@ final class ReplicaHost {
   var isIncomingKept = false
   /// The bytes of the snapshot chunk that is being taken in.
   var incomingChunk: UnsafeRawBufferPointer?
+  /// Something was put aside because the log buffer is full.
+  var lacksMemory = false
   /// Positions below may be released at the end of the turn.
   var isReleaseDue = false
 
@@ -293,6 +295,13 @@ final class ReplicaHost {
     isReleaseDue = false
     let lowest = replica.lowestPosition(end: log.end)
     log.release(upTo: min(lowest, journal.lowestPosition ?? lowest))
+  }
+
+  /// A full log buffer is given back by a snapshot; who takes no more commands does not come to the next one by itself.
+  func makeMemory() {
+    guard lacksMemory else { return }
+    lacksMemory = false
+    step(.snapshotRequested)
   }
 
   private func flushJournal() {

@@ -254,6 +254,24 @@ import Testing
     #expect(cluster[1].snapshot == asked, "an older one does not replace it")
   }
 
+  /// Of long values fewer slots are kept below a snapshot: the log buffer is measured in bytes.
+  @Test func theTailOfASnapshotIsBoundedInBytesToo() {
+    var options = Cluster.options()
+    options.snapshotBytes = 400
+    let cluster = Cluster(1, options: options).elect(1)
+    cluster.snapshotsAtOnce = false
+    for _ in 0..<3 { cluster.command(1, length: 150) }
+    #expect(cluster[1].snapshotBeingTaken == Slot(3), "450 bytes since the last one")
+    cluster.step(1, .snapshotTaken(SnapshotInfo(slot: Slot(3), length: 1_000, digest: 5)))
+    #expect(cluster[1].window.truncatedUpTo == Slot(1), "two of them fit, and the tail is four slots")
+    // As many as the tail has, where they are short.
+    for _ in 0..<30 { cluster.command(1, length: 16) }
+    let next = cluster[1].snapshotBeingTaken
+    #expect(next > Slot(20))
+    cluster.step(1, .snapshotTaken(SnapshotInfo(slot: next, length: 1_000, digest: 5)))
+    #expect(cluster[1].window.truncatedUpTo.rawValue == next.rawValue - 4)
+  }
+
   @Test func aFullLogWaitsForItsSnapshot() {
     let cluster = Cluster(1).elect(1)
     cluster.snapshotsAtOnce = false
