@@ -53,7 +53,8 @@ struct AdminArguments: ParsableArguments {
     }
     do throws(ConfigurationError) {
       return try NodeConfiguration.load(
-        file: config, environment: ProcessInfo.processInfo.environment, flags: []
+        file: config, environment: ProcessInfo.processInfo.environment, flags: [],
+        passesOverApplications: true
       ).configuration
     } catch {
       throw CommandFailure(.usage, "\(error)")

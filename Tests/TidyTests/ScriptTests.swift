@@ -244,4 +244,32 @@ import Testing
     #expect(result.status == 1)
     #expect(result.errors.hasPrefix("mutants: ") && !result.errors.contains("Traceback"))
   }
+
+  // MARK: guest
+
+  private static let guest = ["rsl": "", "tests": "", "id": "#!/bin/sh\necho 0\n"]
+
+  @Test func guestSaysWhatItNeeds() throws {
+    let result = try run("guest", [], files: [:])
+    #expect(result.status == 1)
+    #expect(result.errors.contains("make guest"))
+  }
+
+  @Test func guestIsSkippedOnAnotherProcessor() throws {
+    let files = Self.guest.merging(["uname": "#!/bin/sh\necho riscv64\n"]) { $1 }
+    let result = try run("guest", ["rsl", "tests"], files: files, onPath: true)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.output.hasPrefix("skipped: the guest is an x86_64 machine"), "\(result.output)")
+  }
+
+  @Test func guestIsSkippedWhereNothingCanBeInstalled() throws {
+    let files = Self.guest.merging([
+      "uname": "#!/bin/sh\necho x86_64\n", "ldconfig": "#!/bin/sh\n",
+      "apt-get": "#!/bin/sh\nexit 100\n",
+    ]) { $1 }
+    let result = try run("guest", ["rsl", "tests"], files: files, onPath: true)
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.output.hasPrefix("skipped: qemu-system-x86 "), "\(result.output)")
+    #expect(result.output.contains("cannot be installed"))
+  }
 }

@@ -37,6 +37,9 @@ public struct JournalWriter: Hashable, Sendable {
   public private(set) var durable: JournalMark
   /// The last record appended since this start, as the replica counts.
   public private(set) var position = JournalPosition.zero
+  /// The last record that is durable, and the last one of which something behind it says so.
+  private var durablePosition = JournalPosition.zero
+  private var vouchedPosition = JournalPosition.zero
   /// The segments that exist, in order; the last one is being written.
   public private(set) var segments: [SegmentSummary]
 
@@ -99,6 +102,7 @@ public struct JournalWriter: Hashable, Sendable {
       chosenUpTo: chosenUpTo, snapshot: snapshot, highestSlot: highestSlot,
       isPromiseDoubtful: doubt?.isPromiseLost ?? false, areSlotsDoubtful: doubt != nil)
     let checksum = JournalCodec.encode(header, into: &out)
+    vouchedPosition = durablePosition
     end = JournalCut(
       mark: JournalMark(segment: number, offset: UInt32(SegmentHeader.length)), link: checksum,
       sequence: end.sequence)
@@ -154,6 +158,19 @@ public struct JournalWriter: Hashable, Sendable {
     out.putZeroes(gap - JournalCodec.headLength)
   }
 
+  /// Nothing behind the last durable records says that they are: should they rot, they would be taken for a torn tail.
+  public var needsVouching: Bool { vouchedPosition < durablePosition }
+
+  /// Appends a block that says what is durable, behind a flush that ended with one; the host has it flushed when there is
+  /// nothing else to do. False when the segment has no room for it: the next one's header will say it.
+  public mutating func vouch(into out: inout [UInt8]) -> Bool {
+    let length = max(blockLength, (JournalCodec.headLength + blockLength - 1) & ~(blockLength - 1))
+    guard isOpen, Int(end.mark.offset) + length <= segmentLengthMax else { return false }
+    put(.padding, nil, length: length - JournalCodec.headLength, payloadChecksum: 0, into: &out)
+    out.putZeroes(length - JournalCodec.headLength)
+    return true
+  }
+
   /// What a flush of everything appended so far will make durable.
   public func flush() -> JournalFlush { JournalFlush(mark: end.mark, position: position) }
 
@@ -161,6 +178,7 @@ public struct JournalWriter: Hashable, Sendable {
   public mutating func flushed(_ flush: JournalFlush) -> JournalPosition {
     precondition(flush.mark <= end.mark && flush.position <= position, "flushed more than written")
     durable = max(durable, flush.mark)
+    durablePosition = max(durablePosition, flush.position)
     return flush.position
   }
 
@@ -209,6 +227,7 @@ public struct JournalWriter: Hashable, Sendable {
       type: type, length: UInt32(length), checksum: 0, previous: end.link,
       sequence: end.sequence &+ 1, ring: identity.ring, payloadChecksum: payloadChecksum,
       durable: durable, epoch: configuration?.epoch ?? Epoch(0))
+    vouchedPosition = durablePosition
     end.link = JournalCodec.encodeHead(
       head, record, at: end.mark.offset, stamp: stamp, segment: end.mark.segment, into: &out)
     // Wraps, as recovery does: the number it goes on from was read from a disk.

@@ -35,3 +35,22 @@ extension NodeConfiguration {
     application[key.name].flatMap(key.form.parse) ?? key.usual
   }
 }
+
+extension ConfigurationKey {
+  /// Whether a key can only be an application's: its first part is none of the table's.
+  static func isOfApplication(_ name: String) -> Bool {
+    !all.contains { $0.section == section(of: name) }
+  }
+
+  /// The same by the name of an environment variable.
+  static func isOfApplication(variable: String) -> Bool {
+    !all.contains {
+      let section = $0.variable.prefix(SettingSource.prefix.count + $0.section.count)
+      return variable == section || variable.hasPrefix(section + "_")
+    }
+  }
+
+  private var section: Substring { Self.section(of: name) }
+
+  private static func section(of name: String) -> Substring { name.prefix { $0 != "." } }
+}

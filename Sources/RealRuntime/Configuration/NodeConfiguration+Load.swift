@@ -16,17 +16,22 @@ extension NodeConfiguration {
   ///
   /// `file` is YAML or JSON; nil takes the path in `RSL_CONFIG`, if there is one. Throws everything that is wrong at
   /// once: unknown names, values that are not as expected, values that contradict each other.
-  /// - Parameter applicationKeys: what may be set beside the table (`ApplicationKey.row`).
+  /// - Parameters:
+  ///   - applicationKeys: what may be set beside the table (`ApplicationKey.row`).
+  ///   - passesOverApplications: keys that can only be an application's are no error: for whoever reads the configuration of a
+  ///     process that is not its own.
   public static func load(
     file: String?, environment: [String: String], flags: [String],
-    applicationKeys: [ConfigurationKey] = []
+    applicationKeys: [ConfigurationKey] = [], passesOverApplications: Bool = false
   ) throws(ConfigurationError) -> LoadedConfiguration {
     let keys = ConfigurationKey.all + applicationKeys
+    let isStrict = !passesOverApplications
     var sources = [
-      SettingSource(flags: flags, keys), SettingSource(environment: environment, keys),
+      SettingSource(flags: flags, keys),
+      SettingSource(environment: environment, keys, isStrict: isStrict),
     ]
     if let path = file ?? environment["RSL_CONFIG"] {
-      sources.append(try SettingSource(file: path, keys))
+      sources.append(try SettingSource(file: path, keys, isStrict: isStrict))
     }
     return try load(sources, keys)
   }

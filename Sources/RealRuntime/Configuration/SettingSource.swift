@@ -68,11 +68,16 @@ extension SettingSource {
   /// Variables with our prefix that are not keys: the file to load.
   static let reserved: Set<String> = ["RSL_CONFIG"]
 
-  /// Variables that begin with `RSL_`; several values separated by commas.
-  init(environment: [String: String], _ keys: [ConfigurationKey] = ConfigurationKey.all) {
+  /// Variables that begin with `RSL_`; several values separated by commas. Those of an application are no problem, unless
+  /// `isStrict`.
+  init(
+    environment: [String: String], _ keys: [ConfigurationKey] = ConfigurationKey.all,
+    isStrict: Bool = true
+  ) {
     let known = Set(keys.map(\.variable)).union(Self.reserved)
     problems = environment.keys.sorted()
       .filter { $0.hasPrefix(Self.prefix) && !known.contains($0) }
+      .filter { isStrict || !ConfigurationKey.isOfApplication(variable: $0) }
       .map { .unknown($0, among: Array(known)) }
     let provider = EnvironmentVariablesProvider(environmentVariables: environment)
     value = { key in
@@ -87,8 +92,11 @@ extension SettingSource {
 // MARK: Files
 
 extension SettingSource {
-  /// A YAML file, or a JSON one, which is YAML as well. Parts of a key nest, or stand in one line with dots.
-  init(file path: String, _ keys: [ConfigurationKey]) throws(ConfigurationError) {
+  /// A YAML file, or a JSON one, which is YAML as well. Parts of a key nest, or stand in one line with dots. Keys of an
+  /// application are no problem, unless `isStrict`.
+  init(
+    file path: String, _ keys: [ConfigurationKey], isStrict: Bool = true
+  ) throws(ConfigurationError) {
     let bytes: [UInt8]
     do {
       bytes = Array(try Data(contentsOf: URL(filePath: path)))
@@ -96,13 +104,15 @@ extension SettingSource {
       let reason = (error as NSError).localizedDescription
       throw ConfigurationError(problems: [ConfigurationProblem(path, "cannot be read: \(reason)")])
     }
-    try self.init(yaml: bytes, name: (path as NSString).lastPathComponent, keys)
+    try self.init(
+      yaml: bytes, name: (path as NSString).lastPathComponent, keys, isStrict: isStrict)
   }
 
   init(
-    yaml bytes: [UInt8], name: String, _ keys: [ConfigurationKey] = ConfigurationKey.all
+    yaml bytes: [UInt8], name: String, _ keys: [ConfigurationKey] = ConfigurationKey.all,
+    isStrict: Bool = true
   ) throws(ConfigurationError) {
-    var outline = Outline(name: name, keys: keys)
+    var outline = Outline(name: name, keys: keys, isStrict: isStrict)
     let snapshot: YAMLSnapshot
     do {
       guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -146,14 +156,17 @@ private struct Outline {
 
   var name: String
   var keys: [ConfigurationKey]
+  /// Keys that can only be an application's are refused.
+  var isStrict: Bool
   var places: [String: Place] = [:]
   var problems: [ConfigurationProblem] = []
   /// False when the file has another shape than keys with values.
   var isUsable = true
 
-  init(name: String, keys: [ConfigurationKey]) {
+  init(name: String, keys: [ConfigurationKey], isStrict: Bool) {
     self.name = name
     self.keys = keys
+    self.isStrict = isStrict
   }
 
   mutating func enter(_ node: Node, path: [String]) {
@@ -191,6 +204,7 @@ private struct Outline {
   private mutating func note(_ path: [String], _ node: Node, isSequence: Bool) {
     let key = path.joined(separator: ".")
     guard let known = keys.first(where: { $0.name == key }) else {
+      guard isStrict || !ConfigurationKey.isOfApplication(key) else { return }
       problems.append(.unknown(key, origin: origin(node), among: keys.map(\.name)))
       return
     }

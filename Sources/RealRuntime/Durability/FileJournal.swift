@@ -42,6 +42,8 @@ final class FileJournal {
   /// The lowest position of the log buffer that is still to be written.
   private var lowestInFlight: UInt64?
   private(set) var flushes: UInt64 = 0
+  /// At the last call of `vouch`.
+  private var flushesBefore: UInt64 = 0
   /// Of persistent memory, two for each flush.
   private(set) var fences: UInt64 = 0
   private(set) var bytesWritten: UInt64 = 0
@@ -145,6 +147,25 @@ final class FileJournal {
     stage(staged)
     resting = nil
     return nil
+  }
+
+  /// Writes behind what was made durable last that it was: without that, damage to it would be taken for a torn write. One
+  /// small flush.
+  /// - Parameter isLast: nothing else will be written. Otherwise it waits for a call without a flush since the one before.
+  func vouch(isLast: Bool = false) throws(SystemError) {
+    defer { flushesBefore = flushes }
+    guard isIdle, isLast || flushes == flushesBefore, writer.needsVouching else { return }
+    var hasRoom = false
+    staged.append { bytes in
+      hasRoom = writer.vouch(into: &bytes.bytes)
+      return 0
+    } payload: {
+      .empty
+    }
+    guard hasRoom else { return }
+    let flush = writer.flush()
+    try performStaged(nil)
+    _ = writer.flushed(flush)
   }
 
   /// Writes and flushes on this thread.

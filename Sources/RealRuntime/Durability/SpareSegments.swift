@@ -32,10 +32,11 @@ final class SpareSegments: Sendable {
     var shortage: SystemError?
   }
 
-  /// Takes over what is left from another life, and has `wanted` files at hand when it returns.
+  /// Takes over what is left from another life. Has all files at hand when it returns if the replica `isNew`, else two if
+  /// they can be made; the worker makes the others.
   ///
-  /// Throws when there is no space for the first one, or, `isNew`, for all of them: a replica that has promised nothing yet
-  /// does not begin on a disk that is full.
+  /// Throws when there is no space for the first one, or for all of a new replica's: one that has promised nothing yet does not
+  /// begin on a disk that is full.
   init(
     directory: String, length: Int, mode: NodeConfiguration.FlushMode, wanted: Int, isNew: Bool,
     worker: WorkerThread, maker: @escaping Maker = SpareSegments.makeZeroes
@@ -55,14 +56,15 @@ final class SpareSegments: Sendable {
         unlink(path)
       }
     }
-    while count < wanted {
+    while count < (isNew ? wanted : 2) {
       do throws(SystemError) {
         try make()
       } catch {
         guard error.isNoRoom, count > 0, !isNew else { throw error }
-        break
+        return
       }
     }
+    prepare()
   }
 
   /// How many files are ready.

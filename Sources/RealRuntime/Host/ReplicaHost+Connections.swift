@@ -284,6 +284,7 @@ extension ReplicaHost {
     dialPeers()
     refusals.report(now: now, logger)
     reportSuspicion()
+    vouch()
     watchRoom()
     continueStopping()
   }

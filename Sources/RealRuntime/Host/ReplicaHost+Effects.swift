@@ -73,8 +73,10 @@ extension ReplicaHost {
   }
 
   private func store(_ chunk: SnapshotChunk, isLast: Bool) {
+    // It is stored in the step that it came with.
+    guard let bytes = incomingChunk else { preconditionFailure("a chunk that did not come now") }
     do throws(SystemError) {
-      try snapshots.store(chunk, log.bytes(chunk.bytes).bytes, isLast: isLast)
+      try snapshots.store(chunk, bytes.bytes, isLast: isLast)
     } catch {
       fail(.snapshot(error))
     }

@@ -239,7 +239,12 @@ extension ReplicaHost {
       counters.damagedValues &+= 1
       return
     }
-    guard let position = payload.withUnsafeBytes({ log.append($0) }) else {
+    if case .snapshotChunk = decoded.envelope.message {
+      return payload.withUnsafeBytes { takeChunk(decoded.envelope, $0) }
+    }
+    guard hasMemory(for: decoded.envelope.message, payload.byteCount),
+      let position = payload.withUnsafeBytes({ log.append($0) })
+    else {
       // As if it were lost: a snapshot makes room, and what matters is sent again.
       counters.logBufferFull &+= 1
       return
@@ -248,8 +253,27 @@ extension ReplicaHost {
     isIncomingKept = decoded.envelope.message.isReport
     step(.messageReceived(decoded.envelope))
     incoming = nil
-    // Nobody points at it: a repeated vote, a chunk that is in its file.
+    // Nobody points at it: a repeated vote.
     if !isIncomingKept { log.retract(to: position) }
+  }
+
+  /// A chunk goes from the socket's buffer to its file: a replica whose log buffer is full of slots behind a gap needs the
+  /// snapshot to give any of them back.
+  private func takeChunk(_ envelope: Envelope, _ bytes: UnsafeRawBufferPointer) {
+    incomingChunk = bytes
+    step(.messageReceived(envelope))
+    incomingChunk = nil
+  }
+
+  /// An eighth of the log buffer is kept for what closes gaps, and for what a candidate must hear: without those, slots
+  /// that cannot be applied would fill it for good.
+  private func hasMemory(for message: Message, _ length: Int) -> Bool {
+    let closesGap =
+      switch message {
+      case .accept(let accept): accept.slot <= replica.window.highestUsed
+      default: true
+      }
+    return closesGap || log.count + length <= log.capacity / 8 * 7
   }
 }
 

@@ -67,6 +67,8 @@ final class ReplicaHost {
   /// The position of the message's payload that is being taken in, and whether a record points at it.
   var incoming: UInt64?
   var isIncomingKept = false
+  /// The bytes of the snapshot chunk that is being taken in.
+  var incomingChunk: UnsafeRawBufferPointer?
   /// Positions below may be released at the end of the turn.
   var isReleaseDue = false
 
@@ -235,6 +237,7 @@ final class ReplicaHost {
       if now >= nextHousekeeping { keepHouse() }
       endTurn()
     }
+    vouch(isLast: true)
     recorder?.close()
     if let failure { throw failure }
   }
@@ -295,6 +298,16 @@ final class ReplicaHost {
   private func flushJournal() {
     do throws(SystemError) {
       if let position = try journal.submit(log) { persisted(upTo: position) }
+    } catch {
+      fail(.journal(error))
+    }
+  }
+
+  /// Damage to what was written last shall not look like a torn write.
+  func vouch(isLast: Bool = false) {
+    guard failure == nil else { return }
+    do throws(SystemError) {
+      try journal.vouch(isLast: isLast)
     } catch {
       fail(.journal(error))
     }

@@ -212,16 +212,18 @@ public final class LocalCluster {
 
 /// Ports that nobody listens at, below those that the system gives to outgoing connections: a client that tries such a
 /// port again and again would one day be connected to itself.
+///
+/// Each is held by a socket that is bound and does not listen, for as long as this process lives: no other process finds it
+/// free, also while the replica it is for is down, and whoever sets `SO_REUSEADDR` can listen at it.
 public enum FreePorts {
-  /// Handed out already: whoever has one may not listen at it yet.
-  private static let taken = Mutex<Set<UInt16>>([])
+  private static let held = Mutex<[UInt16: Int32]>([:])
 
-  /// Another time others: no port is handed out twice by one process.
+  /// Another time others: no port is handed out twice.
   public static func take(_ count: Int) throws -> [UInt16] {
     var ports: [UInt16] = []
     for _ in 0..<1_000 where ports.count < count {
       let port = UInt16.random(in: 15_000..<30_000)
-      if isFree(port), taken.withLock({ $0.insert(port).inserted }) { ports.append(port) }
+      if hold(port) { ports.append(port) }
     }
     guard ports.count == count else {
       throw LocalCluster.Failure(description: "no free ports on 127.0.0.1")
@@ -231,21 +233,33 @@ public enum FreePorts {
 
   /// Takes ports that were chosen otherwise, so that they are not handed out as well.
   public static func reserve(_ ports: some Sequence<UInt16>) {
-    taken.withLock { $0.formUnion(ports) }
+    for port in ports { _ = hold(port) }
   }
 
-  private static func isFree(_ port: UInt16) -> Bool {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+  /// False when the port is in use, or held.
+  private static func hold(_ port: UInt16) -> Bool {
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(AF_INET, type, 0)
     guard descriptor >= 0 else { return false }
-    defer { close(descriptor) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
     address.sin_port = port.bigEndian
     address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return withUnsafePointer(to: &address) {
+    let isFree = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
         bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
       }
     }
+    // Only now: set before, it would let the port be bound although another process holds it.
+    var on: Int32 = 1
+    guard isFree,
+      setsockopt(
+        descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size)) == 0
+    else {
+      close(descriptor)
+      return false
+    }
+    held.withLock { $0[port] = descriptor }
+    return true
   }
 }

@@ -86,6 +86,52 @@ import Testing
     #expect(doubt?.slotsUpTo.map { $0 >= Slot(7) } == true)
   }
 
+  /// Of what was flushed last nothing says that it was, until a block behind it does; then every byte of it is vouched for.
+  @Test(arguments: [8, 64, 512])
+  func whatIsVouchedForIsNoTornTail(blockLength: Int) throws {
+    var life = JournalLife(seed: 7, segmentLengthMax: 2_000, blockLength: blockLength)
+    #expect(!life.writer.needsVouching, "nothing is written yet")
+    life.append(.promised(Ballot(round: 3, proposer: ReplicaID(2))))
+    let end = Int(life.writer.end.mark.offset)
+    life.flush()
+    let flushed = life.files[0].bytes.count
+    #expect(life.writer.needsVouching)
+    let last = SegmentHeader.length..<end
+    for place in last {
+      var disk = life.crashed(.nothing)
+      disk[0].bytes[place] ^= 1
+      #expect(try life.recover(disk).get().damages.isEmpty, "byte \(place)")
+    }
+    var out: [UInt8] = []
+    var hasRoom = life.writer.vouch(into: &out)
+    #expect(hasRoom)
+    #expect(out.count >= blockLength && out.count % blockLength == 0)
+    life.files[0].bytes += out
+    #expect(!life.writer.needsVouching)
+    // Not before it is durable itself.
+    var disk = life.crashed(.nothing)
+    #expect(disk[0].bytes.count == flushed)
+    life.flush()
+    #expect(!life.writer.needsVouching, "it is no record")
+    for place in last {
+      var disk = life.crashed(.nothing)
+      disk[0].bytes[place] ^= 1
+      #expect(try life.recover(disk).get().damages.count == 1, "byte \(place)")
+    }
+    disk = life.crashed(.nothing)
+    #expect(try life.recover(disk).get().damages.isEmpty)
+    // Where it does not fit, the next segment's header says it.
+    while Int(life.writer.end.mark.offset) + blockLength + 64 <= 2_000 {
+      life.append(.chosenUpTo(Slot(1)))
+      life.flush()
+    }
+    out = []
+    hasRoom = life.writer.vouch(into: &out)
+    if !hasRoom { #expect(out.isEmpty && life.writer.needsVouching) }
+    life.beginSegment()
+    #expect(!life.writer.needsVouching)
+  }
+
   @Test func theSegmentBeingWrittenIsNeverDropped() {
     var life = JournalLife(seed: 5)
     life.append(.chosenUpTo(Slot(1)))

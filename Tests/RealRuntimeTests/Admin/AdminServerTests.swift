@@ -73,6 +73,7 @@ import Testing
       for line in [
         "rsl_build_info{cluster=\"8f2c51a07be34d19\",replica=\"2\",version=\"0.1.0\"} 1",
         "rsl_is_leader 1", "rsl_chosen_slot 1234", "rsl_journal_flushes_total 99",
+        "rsl_journal_fences_total 198",
         "rsl_journal_bytes 4096", "rsl_journal_written_bytes_total 777",
         "rsl_peer_connected{peer=\"3\"} 0", "rsl_peer_lag_slots{peer=\"1\"} 4",
         "rsl_rejections_total{reason=\"overloaded\"} 5",

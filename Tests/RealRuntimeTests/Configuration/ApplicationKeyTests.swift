@@ -62,6 +62,30 @@ import Testing
     #expect(ConfigurationFixture.complaints(flags: ["--shop-patience", "1s"]).count == 1)
   }
 
+  @Test func whoeverReadsAnothersConfigurationPassesOverThem() throws {
+    func problems(
+      _ lines: String, _ environment: [String: String], isStrict: Bool
+    ) throws -> [String] {
+      let file = try SettingSource(
+        yaml: Array((ConfigurationFixture.text + lines).utf8), name: "node.yaml", isStrict: isStrict
+      )
+      let variables = SettingSource(environment: environment, isStrict: isStrict)
+      return (file.problems + variables.problems).map(\.key)
+    }
+    let lines = "shop:\n  patience: 2s\n"
+    let environment = ["RSL_SHOP_LISTEN": "x", "RSL_JOURNALS": "x"]
+    #expect(
+      try problems(lines, environment, isStrict: true)
+        == ["shop.patience", "RSL_JOURNALS", "RSL_SHOP_LISTEN"])
+    #expect(try problems(lines, environment, isStrict: false) == [])
+    // What begins like the table's own is not an application's.
+    #expect(
+      try problems(
+        "journal.segments: 1\nlog.byte: 1\n",
+        ["RSL_JOURNAL_SEGMENTS": "1", "RSL_DATA_DIRECTORY_X": "1"], isStrict: false)
+        == ["journal.segments", "log.byte", "RSL_DATA_DIRECTORY_X", "RSL_JOURNAL_SEGMENTS"])
+  }
+
   @Test func aReloadSaysThatTheyNeedARestart() async throws {
     let running = try await load()
     let changed = try await load("shop.patience: 5s\n")

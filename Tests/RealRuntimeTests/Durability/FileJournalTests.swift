@@ -118,6 +118,37 @@ final class JournalRig {
     #expect(rig.journal.lowestPosition == nil)
   }
 
+  /// Once, when nothing else was written in between; a replica at rest writes nothing.
+  @Test(arguments: [NodeConfiguration.FlushMode.fdatasync, .direct])
+  func whatWasWrittenLastIsVouchedFor(flush: NodeConfiguration.FlushMode) throws {
+    let rig = try JournalRig(flush: flush)
+    try rig.accept(1, [1])
+    _ = try rig.flush()
+    let flushes = rig.journal.flushes
+    try rig.journal.vouch()
+    #expect(rig.journal.flushes == flushes, "there was a flush since the last look")
+    try rig.journal.vouch()
+    #expect(rig.journal.flushes == flushes + 1)
+    for _ in 0..<3 { try rig.journal.vouch() }
+    #expect(rig.journal.flushes == flushes + 1)
+    // The block of the record, behind that of the header.
+    let path = SegmentFiles.path(rig.directory.path, 1)
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    bytes[FileJournal.blockLength + 60] ^= 1
+    try bytes.write(to: URL(filePath: path))
+    #expect(try rig.recover(into: LogBuffer(capacity: 1 << 20)).damages.count == 1)
+    // At a stop at once, and what follows is in its place.
+    try rig.accept(2, [2])
+    _ = try rig.flush()
+    try rig.journal.vouch(isLast: true)
+    #expect(rig.journal.flushes == flushes + 3)
+    bytes = try Data(contentsOf: URL(filePath: path))
+    bytes[FileJournal.blockLength + 60] ^= 1
+    try bytes.write(to: URL(filePath: path))
+    let recovered = try rig.recover(into: LogBuffer(capacity: 1 << 20))
+    #expect(recovered.damages.isEmpty && recovered.durable.entries.count == 2)
+  }
+
   @Test func aFailedWriteIsReportedAndNotTriedAgain() throws {
     let rig = try JournalRig()
     try rig.accept(1, [1])

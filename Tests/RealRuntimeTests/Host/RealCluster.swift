@@ -19,7 +19,7 @@ final class RealCluster: Sendable {
     _ change: (inout NodeConfiguration) -> Void = { _ in }
   ) throws {
     directory = TemporaryDirectory(name)
-    let ports = try Self.freePorts(2 * count)
+    let ports = try FreePorts.take(2 * count)
     let members = (0..<count).map {
       MemberAddress(
         id: ReplicaID(UInt32($0 + 1)), host: "127.0.0.1", peerPort: ports[2 * $0],
@@ -103,20 +103,6 @@ final class RealCluster: Sendable {
 
   func until(_ what: String, _ condition: () async throws -> Bool) async throws {
     try await waitUntil(what, condition)
-  }
-
-  /// Ports below those of outgoing connections that nobody listens at.
-  private static func freePorts(_ count: Int) throws -> [UInt16] {
-    var ports: [UInt16] = []
-    while ports.count < count {
-      let port = UInt16.random(in: 15_000..<30_000)
-      guard !ports.contains(port),
-        let descriptor = try? Socket.listen(host: "127.0.0.1", port: port)
-      else { continue }
-      close(descriptor)
-      ports.append(port)
-    }
-    return ports
   }
 }
 

@@ -75,13 +75,21 @@ import Testing
     let cluster = try RealCluster { $0.traceRate = 1 }
     try cluster.startAll()
     let client = cluster.client
-    for i in 1...20 as ClosedRange<UInt64> { _ = try await client.put(i, [UInt8(i)]) }
+    // Twenty commands that one leader saw from their beginning to their end: on a busy machine it may change in between.
+    var (leader, ballots) = (UInt32(0), [Ballot]())
+    repeat {
+      leader = try await cluster.leader()
+      ballots = [try #require(try await cluster.status(leader)).ballot]
+      for i in 1...20 as ClosedRange<UInt64> { _ = try await client.put(i, [UInt8(i)]) }
+      for number in 1...3 as ClosedRange<UInt32> {
+        ballots.append(try #require(try await cluster.status(number)).ballot)
+      }
+    } while Set(ballots).count > 1
     await client.close()
     var traces: [ReplicaTrace] = []
     for number in 1...3 as ClosedRange<UInt32> {
       traces.append(try await cluster.node(number).trace())
     }
-    let leader = try await cluster.leader()
     let spans = try events(traces).filter { $0.ph == "X" }
     for part in ["batch", "persist", "replicate", "apply", "reply"] {
       #expect(spans.filter { $0.pid == leader && $0.name.hasPrefix(part) }.count >= 20, "\(part)")
@@ -89,7 +97,7 @@ import Testing
     // One of the two may have been slow, but somebody voted for each command.
     #expect(spans.filter { $0.pid != leader && $0.name.hasPrefix("vote") }.count >= 20)
     let arrows = try events(traces).filter { $0.ph == "s" && $0.name == "accept" }
-    #expect(arrows.count >= 20 && arrows.allSatisfy { $0.pid == leader })
+    #expect(arrows.filter { $0.pid == leader }.count >= 20)
     try await cluster.stopAll()
   }
 

@@ -54,7 +54,8 @@ private func check(_ recovered: RecoveredJournal, _ segments: [(number: UInt64, 
   }
 }
 
-/// What is written after a recovery is found by the next one, and nothing that was found is lost.
+/// What is written after a recovery is found by the next one, and nothing that was found is lost. A suspect's next life is a
+/// suspect's: its header says so, whatever becomes of the bytes before.
 private func goOn(
   _ recovered: RecoveredJournal, _ segments: [(number: UInt64, bytes: [UInt8])],
   _ snapshot: SnapshotInfo
@@ -65,6 +66,13 @@ private func goOn(
   var out: [UInt8] = []
   let span = recovered.durable.configurations.last ?? ConfigurationSpan(epoch: Epoch(1))
   let number = writer.beginSegment(under: span, into: &out)
+  guard recovered.durable.doubt == nil else {
+    let next = try? JournalRecovery.recover(
+      segments + [(number, out)], identity: identity, snapshot: snapshot)
+    precondition(next?.durable.doubt != nil, "a suspect became sound by starting again")
+    precondition(next?.durable.promised == recovered.durable.promised, "a promise changed")
+    return
+  }
   let promise = recovered.durable.promised.successor(for: ReplicaID(2))
   let record = JournalRecord(.promised(promise), epoch: span.epoch)
   writer.append(record, payload: [UInt8]().span.bytes, into: &out)
