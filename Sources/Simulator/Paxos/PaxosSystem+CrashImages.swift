@@ -33,9 +33,10 @@ extension PaxosSystem {
       if state != permitted {
         return world.check(
           "power.recoverable",
-          "\(node): a crash here could leave a journal that recovers to neither what was durable nor that and the first of"
-            + " \(nodes[n].undurable.count) records: promised \(state.promised), chosen \(state.chosenUpTo), snapshot"
-            + " \(state.snapshot.slot), entries \(state.entries.map { "\($0.slot)@\($0.ballot)" })", [node])
+          "\(node): a crash here could leave a journal that recovers to neither what was durable nor"
+            + " that and the first of \(nodes[n].undurable.count) records: promised \(state.promised), chosen \(state.chosenUpTo), snapshot"
+            + " \(state.snapshot.slot), entries \(state.entries.map { "\($0.slot)@\($0.ballot)" })",
+          [node])
       }
       var durability = checkers.durability
       if let denied = durability.recovered(node, state) {
@@ -43,7 +44,8 @@ extension PaxosSystem {
       }
     } catch {
       world.check(
-        "power.recoverable", "\(node): a crash here could leave a journal that is refused: \(error)",
+        "power.recoverable",
+        "\(node): a crash here could leave a journal that is refused: \(error)",
         [node])
     }
   }
