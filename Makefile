@@ -29,7 +29,7 @@ test_parts := '--skip=^(RealRuntimeTests|RSLClientTests)[.]' '--filter=^(RealRun
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
 .PHONY: help bootstrap demo test examples build release lint format coverage bench bench-cluster \
-  redis-benchmark mutants failover flush-errors guest soak soak-simulator soak-cluster fuzz-decoders docs-check clean
+  redis-benchmark mutants failover flush-errors storage-matrix guest soak soak-simulator soak-cluster fuzz-decoders docs-check clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,18 @@ failover: ## Kill -9 of the leader fifty times: how long writes stand still, and
 
 flush-errors: bootstrap ## EIO at each of the first 200 writes of a real replica's journal
 	RSL_FLUSH_ERRORS=200 $(SWIFT) test $(checked) --filter FlushErrorTests
+
+storage-matrix: bootstrap ## One fault in each field of each file of a real replica; the table in artifacts/
+	@mkdir -p artifacts
+	$(SWIFT) build $(checked) --build-tests
+	@: > artifacts/storage-matrix.txt
+	RSL_STORAGE_MATRIX=$(CURDIR)/artifacts/storage-matrix.txt $(SWIFT) test $(checked) --skip-build --disable-xctest \
+	  --filter StorageMatrixTests > artifacts/storage-matrix.log 2>&1 \
+	  || { cat artifacts/storage-matrix.txt; scripts/test-failures artifacts/storage-matrix.log; exit 1; }
+	@RSL_STORAGE_MATRIX=$(CURDIR)/artifacts/storage-matrix.txt $(SWIFT) test $(checked) --skip-build --disable-xctest \
+	  --filter JournalDamageTests >> artifacts/storage-matrix.log 2>&1 \
+	  || { scripts/test-failures artifacts/storage-matrix.log; exit 1; }
+	@cat artifacts/storage-matrix.txt
 
 guest: bootstrap ## Journals on an emulated NVDIMM in a QEMU guest, which is killed under load
 	$(SWIFT) build $(checked) --build-tests

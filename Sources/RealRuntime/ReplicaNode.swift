@@ -39,17 +39,32 @@ public final class ReplicaNode: Sendable {
     logger: Logger = Logger(label: "rsl"), credentials: TLSCredentials? = nil,
     log: LogOutput? = nil
   ) throws -> ReplicaNode {
+    try start(
+      configuration: configuration, machine: machine, logger: logger, credentials: credentials,
+      log: log, reader: .system)
+  }
+
+  /// - Parameter reader: of what the directory holds.
+  static func start(
+    configuration: NodeConfiguration, machine: some StateMachine & Sendable, logger: Logger,
+    credentials: TLSCredentials? = nil, log: LogOutput? = nil, reader: FileReader
+  ) throws -> ReplicaNode {
     let problems = configuration.problems()
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
     let lock = try DataDirectory.open(
-      configuration.dataDirectory, cluster: configuration.cluster, replica: configuration.replica)
+      configuration.dataDirectory, cluster: configuration.cluster, replica: configuration.replica,
+      reader: reader)
+    if let flaw = lock.repaired {
+      logger.warning(
+        "\(flaw): written anew", metadata: ["directory": "\(configuration.dataDirectory)"])
+    }
     let application = ApplicationBox(machine, limits: configuration.sessions)
     let stages = StageBoard()
     let bridge = try bridge(configuration, credentials, logger)
     let host = try ReplicaHost(
       configuration: configuration, application: application, logger: logger, stages: stages,
       bridge: bridge,
-      seed: UInt64.random(in: 0...UInt64.max))
+      seed: UInt64.random(in: 0...UInt64.max), reader: reader)
     let node = ReplicaNode(
       configuration: configuration, mailbox: host.mailbox, stages: stages, bridge: bridge, log: log)
     let running = Running(host, lock)
@@ -80,6 +95,9 @@ public final class ReplicaNode: Sendable {
         }
       }
       host.closeSockets()
+      // Files are renamed and removed beside the loop, and the next one to have the lock shall not meet that. After a failure
+      // it may be the disk that never answers.
+      if case .success = result { host.worker.finish() }
       // From here on nobody publishes.
       host.stages.end()
       lock = nil

@@ -52,6 +52,8 @@ public struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible 
     case snapshotMissing(recorded: Slot, found: Slot)
     /// Damage that was found at an earlier start and is not repaired yet.
     case notCured
+    /// So many bytes could not be read; the disk's answer, in words.
+    case unreadable(bytes: Int, why: String)
   }
 
   public var segment: UInt64
@@ -65,5 +67,11 @@ public struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible 
     self.what = what
   }
 
-  public var description: String { "segment \(segment), byte \(offset): \(what)" }
+  public var description: String { "segment \(segment), byte \(offset): \(reason)" }
+
+  /// What it is, without the place.
+  public var reason: String {
+    guard case .unreadable(let bytes, let why) = what else { return "\(what)" }
+    return "\(bytes) bytes cannot be read: \(why)"
+  }
 }

@@ -2,10 +2,32 @@
 public struct JournalSegment {
   public var number: UInt64
   public var bytes: UnsafeRawBufferPointer
+  /// What could not be read of it, in order; zeroes in `bytes`.
+  public var unreadable: [UnreadableBytes]
+  /// It was begun, and there is no such file.
+  public var isMissing: Bool
 
-  public init(number: UInt64, bytes: UnsafeRawBufferPointer) {
+  public init(
+    number: UInt64, bytes: UnsafeRawBufferPointer, unreadable: [UnreadableBytes] = [],
+    isMissing: Bool = false
+  ) {
+    self.isMissing = isMissing
     self.number = number
     self.bytes = bytes
+    self.unreadable = unreadable
+  }
+}
+
+/// A part of a file that the disk did not give back.
+public struct UnreadableBytes: Hashable, Sendable {
+  /// In bytes from the beginning of the file.
+  public var range: Range<Int>
+  /// The disk's answer, in words.
+  public var why: String
+
+  public init(_ range: Range<Int>, why: String) {
+    self.range = range
+    self.why = why
   }
 }
 
@@ -70,7 +92,7 @@ public struct RecoveredJournal: Equatable, Sendable {
 /// Each segment header names the cut its log goes on from; what lies behind a cut is void. So a record that a crash left
 /// behind a torn one never comes back to life, whatever is written later.
 public struct JournalRecovery {
-  /// In order, without gaps: a missing one is empty.
+  /// In order, without gaps: a missing one is empty. The last is one that was begun, if the host knows of it.
   private let segments: [JournalSegment]
   private let isMissing: [Bool]
   private let identity: JournalIdentity
@@ -127,7 +149,7 @@ public struct JournalRecovery {
         }
       }
       filled.append(segment)
-      isMissing.append(false)
+      isMissing.append(segment.isMissing)
     }
     self.segments = filled
     self.isMissing = isMissing
@@ -192,8 +214,13 @@ public struct JournalRecovery {
 
   /// Whether the beginning of a segment without a header had been durable.
   private func wasDurable(_ index: Int) -> Bool {
-    isMissing[index]
+    isMissing[index] || isUnreadable(index, 0..<SegmentHeader.length)
       || proven(from: index, offset: 0) > JournalMark(segment: segments[index].number, offset: 0)
+  }
+
+  /// Whether the disk did not give all of these bytes back. No crash does that: whatever was there may have been durable.
+  private func isUnreadable(_ index: Int, _ range: Range<Int>) -> Bool {
+    segments[index].unreadable.contains { $0.range.overlaps(range) }
   }
 
   /// Up to where anything from this place on proves that the journal had been durable.
@@ -292,12 +319,26 @@ public struct JournalRecovery {
           offset: UInt32(truncatingIfNeeded: packed.position), length: packed.length))
     }
     result.durable.includeVotesInHand()
+    // Said first, and even where nothing of the log was: the disk fails.
+    result.damages.insert(contentsOf: unreadable, at: 0)
     return result
+  }
+
+  private var unreadable: [JournalDamage] {
+    segments.flatMap { segment in
+      segment.unreadable.map {
+        JournalDamage(
+          segment: segment.number, offset: $0.range.lowerBound,
+          what: .unreadable(bytes: $0.range.count, why: $0.why))
+      }
+    }
   }
 
   /// Nothing but torn headers: the first start of a replica, unless something says that there was more.
   private func refuseWithoutHeaders(_ snapshot: SnapshotInfo) throws(JournalDamage) {
-    if !segments.isEmpty, wasDurable(0) { throw damage(0, 0, .header(flaws[0])) }
+    if !segments.isEmpty, wasDurable(0) {
+      throw damage(0, 0, isMissing[0] ? .segmentMissing : .header(flaws[0]))
+    }
     let number = segments.first?.number ?? 1
     guard number == 1 else {
       throw JournalDamage(segment: number &- 1, offset: 0, what: .segmentMissing)
@@ -314,6 +355,16 @@ public struct JournalRecovery {
     /// The head is whole and the next one; the value behind it is not.
     case lostValue(Slot, JournalFact, RecordHead, end: Int)
     case bad(JournalDamage.What)
+
+    /// The bytes that this was found by.
+    func looked(at offset: Int) -> Range<Int> {
+      switch self {
+      case .record(_, _, let end), .lostValue(_, _, _, let end): offset..<end
+      // It is whole.
+      case .bad(.outOfChain): offset..<offset
+      case .bad: offset..<offset + JournalCodec.headMax
+      }
+    }
   }
 
   /// Folds one segment's records in. False when the log ends in it.
@@ -337,10 +388,12 @@ public struct JournalRecovery {
         continue
       case .lostValue, .bad: break
       }
+      let isLost = isUnreadable(index, found.looked(at: offset))
+      if part.end == nil, hasNext, !isLost, isZero(index, from: offset) { return true }
       let isProven =
-        proven(from: index, offset: offset)
-        > JournalMark(segment: number, offset: UInt32(clamping: offset))
-      if part.end == nil, hasNext, isZero(index, from: offset) { return true }
+        isLost
+        || proven(from: index, offset: offset)
+          > JournalMark(segment: number, offset: UInt32(clamping: offset))
       guard isProven else { return false }
       switch found {
       case .record: break
@@ -415,8 +468,12 @@ extension JournalRecovery {
   public static func recover(
     _ segments: [(number: UInt64, bytes: [UInt8])], identity: JournalIdentity,
     snapshot: SnapshotInfo,
+    unreadable: [(segment: UInt64, bytes: UnreadableBytes)] = [],
     place: (PayloadLocation) -> UInt64? = { $0.segment << 32 | UInt64($0.offset) }
   ) throws(JournalDamage) -> RecoveredJournal {
+    func lost(in number: UInt64) -> [UnreadableBytes] {
+      unreadable.filter { $0.segment == number }.map(\.bytes)
+    }
     // One buffer for all: arrays lend their bytes only within a closure each.
     var ranges: [Range<Int>] = []
     var all: [UInt8] = []
@@ -428,7 +485,8 @@ extension JournalRecovery {
     return try all.span.bytes.withUnsafeBytes { buffer throws(JournalDamage) -> RecoveredJournal in
       let views = zip(segments, ranges).map {
         JournalSegment(
-          number: $0.number, bytes: UnsafeRawBufferPointer(rebasing: buffer[$1]))
+          number: $0.number, bytes: UnsafeRawBufferPointer(rebasing: buffer[$1]),
+          unreadable: lost(in: $0.number))
       }
       return try recover(views, identity: identity, snapshot: snapshot, place: place)
     }

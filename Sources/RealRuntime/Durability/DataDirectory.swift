@@ -21,7 +21,7 @@ public enum DataDirectory {
     case foreign(String, found: String, expected: String)
     case inUse(String)
     case nobodyToLearnFrom(ReplicaID)
-    case unreadable(String)
+    case unreadable(String, why: String)
     case system(SystemError)
 
     public var description: String {
@@ -37,8 +37,9 @@ public enum DataDirectory {
       case .nobodyToLearnFrom(let replica):
         "replica \(replica) is the only member, and nobody else knows what it acknowledged; restore a copy of its "
           + "directory, or begin an empty cluster with `format`"
-      case .unreadable(let path):
-        "\(path)/identity is damaged; restore it from a copy of this directory"
+      case .unreadable(let path, let why):
+        "\(path)/identity is damaged (\(why)), and no segment of the journal says whose directory it is; restore it from a "
+          + "copy of this directory"
       case .system(let error): "\(error)"
       }
     }
@@ -94,13 +95,19 @@ public enum DataDirectory {
     do throws(SystemError) {
       try prepare()
       try DirectoryListing.flush(path)
-      let temporary = path + "/identity.tmp"
-      try create(temporary, Array(text(cluster, replica).utf8))
-      try check("rename", temporary) { rename(temporary, path + "/identity") }
-      try DirectoryListing.flush(path)
+      try writeIdentity(path, cluster, replica)
     } catch {
       throw .system(error)
     }
+  }
+
+  private static func writeIdentity(
+    _ path: String, _ cluster: ClusterID, _ replica: ReplicaID
+  ) throws(SystemError) {
+    let temporary = path + "/identity.tmp"
+    try create(temporary, Array(text(cluster, replica).utf8))
+    try check("rename", temporary) { rename(temporary, path + "/identity") }
+    try DirectoryListing.flush(path)
   }
 
   /// A file with this content, durable but for its name.
@@ -114,20 +121,22 @@ public enum DataDirectory {
   }
 
   /// Whether somebody made it a replica's directory, of whichever replica.
-  public static func isFormatted(_ path: String) -> Bool { access(path + "/identity", F_OK) == 0 }
+  public static func isFormatted(_ path: String) -> Bool {
+    if access(path + "/identity", F_OK) == 0 { return true }
+    return !((try? SegmentFiles.numbers(in: path)) ?? []).isEmpty
+  }
 
   /// Checks whose directory it is and takes it for this process; the lock ends with the returned value.
+  ///
+  /// Where `identity` is damaged or gone, the journal says whose directory it is, and `identity` is written anew.
   static func open(
-    _ path: String, cluster: ClusterID, replica: ReplicaID
+    _ path: String, cluster: ClusterID, replica: ReplicaID, reader: FileReader = .system
   ) throws(Failure) -> Lock {
-    guard let found = read(path + "/identity") else {
-      if errno == ENOENT { throw .notFormatted(path) }
-      throw .system(SystemError("open", path + "/identity"))
-    }
-    let expected = text(cluster, replica)
-    guard found == expected else {
-      guard found.hasPrefix("rsl 1\ncluster ") else { throw .unreadable(path) }
-      throw .foreign(path, found: line(found), expected: line(expected))
+    let owner = try owner(of: path, reader)
+    guard owner.cluster == cluster, owner.replica == replica else {
+      throw .foreign(
+        path, found: line(text(owner.cluster, owner.replica)),
+        expected: line(text(cluster, replica)))
     }
     let lock = Glibc.open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard lock >= 0 else { throw .system(SystemError("open", path + "/lock")) }
@@ -135,21 +144,90 @@ public enum DataDirectory {
       Glibc.close(lock)
       throw .inUse(path)
     }
-    return Lock(descriptor: lock)
+    let held = Lock(descriptor: lock, repaired: owner.flaw)
+    guard owner.flaw != nil else { return held }
+    do throws(SystemError) { try writeIdentity(path, cluster, replica) } catch {
+      throw .system(error)
+    }
+    return held
   }
 
-  /// Whose directory it is; changes nothing and takes no lock.
-  static func owner(of path: String) throws(Failure) -> (cluster: ClusterID, replica: ReplicaID) {
-    guard let found = read(path + "/identity") else {
-      if errno == ENOENT { throw .notFormatted(path) }
-      throw .system(SystemError("open", path + "/identity"))
+  /// Whose directory it is, and what is wrong with the file that says so; changes nothing and takes no lock.
+  ///
+  /// Every header of the journal says it as well, with a checksum, which the file has not: where they agree with each other
+  /// and not with the file, the file is damaged.
+  static func owner(
+    of path: String, _ reader: FileReader = .system
+  ) throws(Failure) -> (cluster: ClusterID, replica: ReplicaID, flaw: IdentityFlaw?) {
+    let written: Result<(ClusterID, ReplicaID), Failure> = Result { () throws(Failure) in
+      try identity(of: path, reader)
+    }
+    guard let journal = journalOwner(of: path, reader) else {
+      let (cluster, replica) = try written.get()
+      return (cluster, replica, nil)
+    }
+    switch written {
+    case .success((journal.cluster, journal.replica)):
+      return (journal.cluster, journal.replica, nil)
+    case .success((let cluster, let replica)):
+      return (
+        journal.cluster, journal.replica,
+        IdentityFlaw(why: "it says \(line(text(cluster, replica)))")
+      )
+    case .failure(.notFormatted):
+      return (journal.cluster, journal.replica, IdentityFlaw(why: "it is gone"))
+    case .failure(.unreadable(_, let why)):
+      return (journal.cluster, journal.replica, IdentityFlaw(why: why))
+    case .failure(let failure): throw failure
+    }
+  }
+
+  /// Of a directory whose journal says whose it is.
+  struct IdentityFlaw: Error, CustomStringConvertible {
+    var why: String
+    var description: String { "identity: damaged, \(why); the journal says whose directory it is" }
+  }
+
+  /// What `identity` says.
+  private static func identity(
+    of path: String, _ reader: FileReader
+  ) throws(Failure) -> (ClusterID, ReplicaID) {
+    let found: String
+    do throws(SystemError) {
+      found = String(
+        decoding: try reader.contents(path + "/identity", max: 4_096), as: UTF8.self)
+    } catch {
+      if error.code == ENOENT { throw .notFormatted(path) }
+      if error.call == "open" { throw .system(error) }
+      throw .unreadable(path, why: "it cannot be read: \(error.reason)")
     }
     let words = found.split(whereSeparator: \.isWhitespace)
     guard words.count == 8, let cluster = UInt64(words[3], radix: 16),
       let replica = UInt32(words[5]),
       text(ClusterID(cluster), ReplicaID(replica)) == found
-    else { throw .unreadable(path) }
+    else { throw .unreadable(path, why: "it is not what `format` writes") }
     return (ClusterID(cluster), ReplicaID(replica))
+  }
+
+  /// Whose journal is in a directory; nil where no header is whole, or they disagree.
+  private static func journalOwner(
+    of path: String, _ reader: FileReader
+  ) -> (cluster: ClusterID, replica: ReplicaID)? {
+    var owner: JournalIdentity?
+    for number in (try? SegmentFiles.numbers(in: path)) ?? [] {
+      let file = SegmentFiles.path(path, number)
+      guard let bytes = try? reader.contents(file, max: SegmentHeader.length),
+        let header = try? bytes.withUnsafeBytes({ try SegmentHeader.read($0) }),
+        header.number == number
+      else { continue }
+      if let owner, owner != header.identity { return nil }
+      owner = header.identity
+    }
+    // Another ring or life is nothing that `identity` could say.
+    guard let owner, owner == JournalIdentity(cluster: owner.cluster, replica: owner.replica) else {
+      return nil
+    }
+    return (owner.cluster, owner.replica)
   }
 
   /// Whether a process runs that has taken the directory. Looks at a lock that is there, and makes none.
@@ -163,20 +241,16 @@ public enum DataDirectory {
   /// Held for as long as it lives.
   final class Lock: Sendable {
     private let descriptor: Int32
-    init(descriptor: Int32) { self.descriptor = descriptor }
+    /// What was wrong with the file that says whose directory it is, and was put right.
+    let repaired: IdentityFlaw?
+
+    init(descriptor: Int32, repaired: IdentityFlaw? = nil) {
+      (self.descriptor, self.repaired) = (descriptor, repaired)
+    }
     deinit { close(descriptor) }
   }
 
   private static func line(_ text: String) -> String {
     text.split(separator: "\n").dropFirst().joined(separator: ", ")
-  }
-
-  private static func read(_ path: String) -> String? {
-    let file = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return nil }
-    defer { close(file) }
-    var bytes = [UInt8](repeating: 0, count: 4_096)
-    let count = Glibc.read(file, &bytes, bytes.count)
-    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
   }
 }

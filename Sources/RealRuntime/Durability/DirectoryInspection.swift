@@ -62,7 +62,7 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
     public var what: String
 
     init(_ damage: JournalDamage) {
-      (segment, offset, what) = (damage.segment, damage.offset, "\(damage.what)")
+      (segment, offset, what) = (damage.segment, damage.offset, damage.reason)
     }
   }
 
@@ -75,6 +75,8 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
   /// Nil when nothing can be concluded from it.
   public var journal: Journal?
   public var damages: [Damage] = []
+  /// What is wrong with the file that says whose directory it is; a replica's start repairs it from the journal.
+  public var identityProblem: String?
   /// What a replica that started from this could not know of its own votes and promises; nil when it would be sound.
   public var doubt: String?
 
@@ -82,8 +84,9 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
   ///
   /// A snapshot under a temporary name is what a crash left, and no damage.
   public var problems: [String] {
+    let identity = identityProblem.map { [$0] } ?? []
     let journal = damages.map { "journal segment \($0.segment), byte \($0.offset): \($0.what)" }
-    return journal
+    return identity + journal
       + snapshots.filter { !$0.isWhole && !$0.file.hasSuffix(".tmp") }.map {
         "\($0.file): not whole"
       }
@@ -91,19 +94,24 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
 
   /// Reads a directory that no process uses.
   ///
-  /// Throws `DataDirectory.Failure` when it is no replica's or is in use, `SystemError` when a file cannot be read. Damage
+  /// Throws `DataDirectory.Failure` when it is no replica's or is in use, `SystemError` when a file cannot be opened. Damage
   /// is no error: it is what was found.
   public init(directory: String) throws {
-    let owner = try DataDirectory.owner(of: directory)
+    try self.init(directory: directory, reader: .system)
+  }
+
+  init(directory: String, reader: FileReader) throws {
+    let owner = try DataDirectory.owner(of: directory, reader)
+    identityProblem = owner.flaw.map { "\($0)" }
     guard !DataDirectory.isInUse(directory) else { throw DataDirectory.Failure.inUse(directory) }
     self.directory = directory
     let digits = String(owner.cluster.rawValue, radix: 16)
     cluster = String(repeating: "0", count: 16 - digits.count) + digits
     replica = owner.replica.rawValue
-    let newest = try readSnapshots()
+    let newest = try readSnapshots(reader)
     recordings = try Self.recordings(in: directory + "/recordings")
-    try RecoveredFiles.withSegments(in: directory) { segments in
-      self.segments = segments.map(Self.segment)
+    try RecoveredFiles.withSegments(in: directory, reader) { segments in
+      self.segments = segments.filter { !$0.isMissing }.map(Self.segment)
       do throws(JournalDamage) {
         let found = try JournalRecovery.recover(
           segments,
@@ -117,19 +125,21 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
   }
 
   /// Returns the newest snapshot that is whole.
-  private mutating func readSnapshots() throws -> SnapshotInfo {
+  private mutating func readSnapshots(_ reader: FileReader) throws -> SnapshotInfo {
     var newest = SnapshotInfo.none
     for name in try DirectoryListing.names(directory).sorted() where name.hasPrefix("snapshot-") {
       let path = directory + "/" + name
       let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
       defer { close(file) }
       var snapshot = Snapshot(file: name, bytes: try length(of: file, path), isWhole: false)
-      if let info = try SnapshotFile.head(file, path) {
+      // What cannot be read is not whole.
+      if let info = try? SnapshotFile.head(file, path, reader) {
         snapshot.slot = info.slot.rawValue
         snapshot.contentBytes = info.length
         snapshot.checksum = String(info.digest, radix: 16)
         snapshot.isWhole =
-          try SnapshotFile.verified(file, path) == info && name == "snapshot-\(info.slot)"
+          (try? SnapshotFile.verified(file, path, reader)) == info
+          && name == "snapshot-\(info.slot)"
         if snapshot.isWhole, info.slot > newest.slot { newest = info }
       }
       snapshots.append(snapshot)

@@ -254,7 +254,7 @@ final class FileJournal {
     descriptors.append((number, descriptor))
     if mode == .pmem { try map(path) }
     staged.begin(descriptor, mapping, at: 0)
-    staged.directory = directory
+    staged.newSegment = (directory, number)
     staged.append { bytes in
       _ = writer.beginSegment(under: configuration, into: &bytes.bytes)
       return 0
@@ -296,16 +296,52 @@ extension JournalReserve {
 /// Names of segments' files.
 enum SegmentFiles {
   static func path(_ directory: String, _ number: UInt64) -> String {
+    "\(directory)/\(name(number))"
+  }
+
+  static func name(_ number: UInt64) -> String {
     let digits = String(number)
-    return "\(directory)/journal-" + String(repeating: "0", count: max(0, 12 - digits.count))
-      + digits
+    return "journal-" + String(repeating: "0", count: max(0, 12 - digits.count)) + digits
+  }
+
+  private static func number(_ name: String) -> UInt64? {
+    name.hasPrefix("journal-") ? UInt64(name.dropFirst("journal-".count)) : nil
   }
 
   /// The numbers of the segments in a directory, in order.
   static func numbers(in directory: String) throws(SystemError) -> [UInt64] {
+    try DirectoryListing.names(directory).compactMap(number).sorted()
+  }
+
+  /// Names the newest segment, durably, when that is durable itself: should its file be lost, nothing else would know of it.
+  static func noteNewest(_ number: UInt64, in directory: String) throws(SystemError) {
+    let (link, next) = ("\(directory)/newest", "\(directory)/newest.tmp")
+    unlink(next)
+    try check("symlink", next) { symlink(name(number), next) }
+    try check("rename", link) { rename(next, link) }
+    try DirectoryListing.flush(directory)
+  }
+
+  /// The segment that was begun last, as far as anything says so.
+  static func newest(in directory: String) -> UInt64? {
+    var target = [UInt8](repeating: 0, count: 64)
+    let count = target.withUnsafeMutableBytes {
+      readlink("\(directory)/newest", $0.baseAddress!, $0.count)
+    }
+    guard count > 0 else { return nil }
+    return number(String(decoding: target[..<count], as: UTF8.self))
+  }
+
+  /// How long the segments are, and the spare ones: for each as long as all of them, unless that was configured anew.
+  static func lengths(in directory: String) throws(SystemError) -> [(path: String, length: Int)] {
     try DirectoryListing.names(directory).compactMap { name in
-      name.hasPrefix("journal-") ? UInt64(name.dropFirst("journal-".count)) : nil
-    }.sorted()
+      guard ["journal-", "spare-"].contains(where: name.hasPrefix), !name.hasSuffix(".tmp") else {
+        return nil
+      }
+      let path = directory + "/" + name
+      var status = stat()
+      return stat(path, &status) == 0 ? (path, Int(status.st_size)) : nil
+    }
   }
 
   /// Opens a segment's file for writing as `mode` asks.

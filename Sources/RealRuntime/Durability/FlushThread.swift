@@ -15,8 +15,8 @@ final class FlushJob {
 
   private var parts: [Part] = []
   private var used = 0
-  /// Flushed as well, because a file was added to it.
-  var directory: String?
+  /// A file was added to this directory, which is flushed as well.
+  var newSegment: (directory: String, number: UInt64)?
   /// Files are flushed after they were written; not when the writing itself is durable.
   private var flushes = true
   /// Whole blocks are written from memory that the disk can read by itself.
@@ -47,7 +47,7 @@ final class FlushJob {
       parts[i].mapping = nil
     }
     used = 0
-    directory = nil
+    newSegment = nil
     fences = 0
     failure = nil
   }
@@ -80,7 +80,9 @@ final class FlushJob {
       let descriptor = parts[i].descriptor
       try check("fdatasync", "journal") { fdatasync(descriptor) }
     }
-    if let directory, keepsNames { try DirectoryListing.flush(directory) }
+    guard let (directory, number) = newSegment, keepsNames else { return }
+    try DirectoryListing.flush(directory)
+    try SegmentFiles.noteNewest(number, in: directory)
   }
 
   private func store(

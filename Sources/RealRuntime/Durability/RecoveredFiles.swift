@@ -21,9 +21,10 @@ enum RecoveredFiles {
 
   /// Folds the journal in `directory`, and puts the bytes of its values into the log buffer.
   static func recover(
-    directory: String, identity: JournalIdentity, snapshot: SnapshotInfo, into log: LogBuffer
+    directory: String, identity: JournalIdentity, snapshot: SnapshotInfo, into log: LogBuffer,
+    reader: FileReader = .system
   ) throws -> RecoveredJournal {
-    try withSegments(in: directory) { segments in
+    try withSegments(in: directory, reader) { segments in
       var isFull = false
       let recovered: RecoveredJournal
       do throws(JournalDamage) {
@@ -52,9 +53,10 @@ enum RecoveredFiles {
     }
   }
 
-  /// Maps the segments of a directory, in order; nothing of them may be kept. Changes nothing.
+  /// Reads the segments of a directory, in order; nothing of them may be kept. Changes nothing. What cannot be read of a
+  /// segment is no error: the segment says so itself.
   static func withSegments<R>(
-    in directory: String, _ body: ([JournalSegment]) throws -> R
+    in directory: String, _ reader: FileReader = .system, _ body: ([JournalSegment]) throws -> R
   ) throws -> R {
     var segments: [JournalSegment] = []
     defer {
@@ -63,23 +65,42 @@ enum RecoveredFiles {
           UnsafeMutableRawPointer(mutating: segment.bytes.baseAddress), segment.bytes.count)
       }
     }
-    for number in try SegmentFiles.numbers(in: directory) {
-      segments.append(
-        JournalSegment(number: number, bytes: try map(SegmentFiles.path(directory, number))))
+    let (numbers, lengths) = (
+      try SegmentFiles.numbers(in: directory), try SegmentFiles.lengths(in: directory)
+    )
+    for number in numbers {
+      let path = SegmentFiles.path(directory, number)
+      // All files have their full length before the first record comes. A last one that is shorter than all others was cut,
+      // and so may be what it held; of those before, the next one's header says how far they went.
+      let others = number == numbers.last ? lengths.filter { $0.path != path } : []
+      segments.append(try read(path, number, others.map(\.length).min() ?? 0, reader))
+    }
+    if let newest = SegmentFiles.newest(in: directory), newest > segments.last?.number ?? 0 {
+      let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+      segments.append(JournalSegment(number: newest, bytes: nothing, isMissing: true))
     }
     return try body(segments)
   }
 
-  private static func map(_ path: String) throws(SystemError) -> UnsafeRawBufferPointer {
+  private static func read(
+    _ path: String, _ number: UInt64, _ lengthMin: Int, _ reader: FileReader
+  ) throws(SystemError) -> JournalSegment {
     let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
     defer { close(file) }
     var status = stat()
     try check("fstat", path) { fstat(file, &status) }
-    let length = Int(status.st_size)
-    guard length > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-    guard let base = mmap(nil, length, PROT_READ, MAP_PRIVATE, file, 0), base != MAP_FAILED else {
-      throw SystemError("mmap", path)
+    let length = max(Int(status.st_size), lengthMin)
+    guard length > 0 else {
+      return JournalSegment(number: number, bytes: UnsafeRawBufferPointer(start: nil, count: 0))
     }
-    return UnsafeRawBufferPointer(start: base, count: length)
+    guard
+      let base = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      base != MAP_FAILED
+    else { throw SystemError("mmap", path) }
+    let unreadable = reader.fill(
+      UnsafeMutableRawBufferPointer(start: base, count: length), file, path)
+    return JournalSegment(
+      number: number, bytes: UnsafeRawBufferPointer(start: base, count: length),
+      unreadable: unreadable)
   }
 }

@@ -17,6 +17,8 @@ final class SnapshotStore {
   }
 
   let directory: String
+  /// Of what is found at a start.
+  private let reader: FileReader
   private let worker: WorkerThread
   private let completed: @Sendable (Completion) -> Void
   /// The newest snapshot that is durable here.
@@ -26,9 +28,11 @@ final class SnapshotStore {
   private var incoming: Int32 = -1
 
   init(
-    directory: String, worker: WorkerThread, completed: @escaping @Sendable (Completion) -> Void
+    directory: String, worker: WorkerThread, reader: FileReader = .system,
+    completed: @escaping @Sendable (Completion) -> Void
   ) {
     self.directory = directory
+    self.reader = reader
     self.worker = worker
     self.completed = completed
   }
@@ -58,15 +62,20 @@ final class SnapshotStore {
       let path = Self.path(directory, slot)
       let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
       // What cannot be read is damaged, too: the journal knows that it was there.
-      guard let info = try? SnapshotFile.verified(file, path), info.slot == slot else {
+      guard let info = try? SnapshotFile.verified(file, path, reader), info.slot == slot else {
         close(file)
         continue
       }
       try check("fsync", path) { fsync(file) }
-      current = info
-      currentFile = file
-      try restore(application)
-      return
+      (current, currentFile) = (info, file)
+      do {
+        try restore(application)
+        return
+      } catch is SystemError {
+        // It could be read a moment ago.
+        (current, currentFile) = (.none, -1)
+        close(file)
+      }
     }
   }
 
@@ -74,7 +83,7 @@ final class SnapshotStore {
   func restore(_ application: any ApplicationHosting) throws {
     var restoration = application.beginRestore()
     var failure: SnapshotInvalid?
-    try SnapshotFile.read(currentFile, current, directory) { piece in
+    try SnapshotFile.read(currentFile, current, directory, reader) { piece in
       guard failure == nil else { return }
       do throws(SnapshotInvalid) { try restoration.take(piece) } catch { failure = error }
     }
@@ -248,38 +257,41 @@ enum SnapshotFile {
   }
 
   /// What its head says; nil when it has none.
-  static func head(_ file: Int32, _ path: String) throws(SystemError) -> SnapshotInfo? {
-    var head = [UInt8](repeating: 0, count: SnapshotFileHeader.length)
-    let count = try check("pread", path) { pread(file, &head, head.count, 0) }
-    return count == head.count ? SnapshotFileHeader(head.span.bytes)?.info : nil
+  static func head(
+    _ file: Int32, _ path: String, _ reader: FileReader = .system
+  ) throws(SystemError) -> SnapshotInfo? {
+    let head = try reader.bytes(file, path, at: 0, count: SnapshotFileHeader.length)
+    return SnapshotFileHeader(head.span.bytes)?.info
   }
 
   /// What the file holds, nil when it is not a whole snapshot.
-  static func verified(_ file: Int32, _ path: String) throws(SystemError) -> SnapshotInfo? {
+  static func verified(
+    _ file: Int32, _ path: String, _ reader: FileReader = .system
+  ) throws(SystemError) -> SnapshotInfo? {
     var status = stat()
     try check("fstat", path) { fstat(file, &status) }
-    guard let info = try head(file, path),
-      UInt64(status.st_size) == UInt64(SnapshotFileHeader.length) + info.length
+    // The length is anything in a damaged head.
+    guard let info = try head(file, path, reader),
+      UInt64(status.st_size) == UInt64(SnapshotFileHeader.length) &+ info.length
     else { return nil }
     var checksum: UInt32 = 0
-    try read(file, info, path) { checksum = CRC32C.checksum($0, seed: checksum) }
+    try read(file, info, path, reader) { checksum = CRC32C.checksum($0, seed: checksum) }
     return UInt64(checksum) == info.digest ? info : nil
   }
 
   /// Hands all of a snapshot's bytes to `body`, piece by piece.
   static func read(
-    _ file: Int32, _ info: SnapshotInfo, _ path: String, _ body: (RawSpan) -> Void
+    _ file: Int32, _ info: SnapshotInfo, _ path: String, _ reader: FileReader,
+    _ body: (RawSpan) -> Void
   ) throws(SystemError) {
-    var piece = [UInt8](repeating: 0, count: pieceLength)
     var offset = 0
     while offset < Int(info.length) {
-      let wanted = min(pieceLength, Int(info.length) - offset)
-      let count = try check("pread", path) {
-        pread(file, &piece, wanted, off_t(SnapshotFileHeader.length + offset))
-      }
-      guard count > 0 else { throw SystemError("pread", path, code: EIO) }
-      body(piece.span.bytes.extracting(..<count))
-      offset += count
+      let piece = try reader.bytes(
+        file, path, at: SnapshotFileHeader.length + offset,
+        count: min(pieceLength, Int(info.length) - offset))
+      guard !piece.isEmpty else { throw SystemError("pread", path, code: EIO) }
+      body(piece.span.bytes)
+      offset += piece.count
     }
   }
 }

@@ -117,7 +117,8 @@ final class ReplicaHost {
   /// Recovers the replica from its directory, opens its ports, and is ready to run.
   init(
     configuration: NodeConfiguration, application: any ApplicationHosting, logger: Logger,
-    stages: StageBoard = StageBoard(), bridge: TLSBridge? = nil, seed: UInt64
+    stages: StageBoard = StageBoard(), bridge: TLSBridge? = nil, seed: UInt64,
+    reader: FileReader = .system
   ) throws {
     self.stages = stages
     self.bridge = bridge
@@ -141,13 +142,15 @@ final class ReplicaHost {
     let capacity = configuration.logCapacity
     log = try LogBuffer(capacity: capacity)
     scratch = .allocate(byteCount: configuration.limits.frameBytes + Self.receiveMax, alignment: 16)
-    snapshots = SnapshotStore(directory: configuration.dataDirectory, worker: worker) {
+    snapshots = SnapshotStore(
+      directory: configuration.dataDirectory, worker: worker, reader: reader
+    ) {
       mailbox.post(.snapshot($0))
     }
     try snapshots.recover(into: application)
     let recovered = try RecoveredFiles.recover(
       directory: configuration.dataDirectory, identity: identity, snapshot: snapshots.current,
-      into: log)
+      into: log, reader: reader)
     damages = recovered.damages
     replica = try Replica(
       id: configuration.replica, configuration: membership,

@@ -13,6 +13,7 @@ final class WorkerThread: Sendable {
     var mutex = pthread_mutex_t()
     var condition = pthread_cond_t()
     var jobs: [Job] = []
+    var isBusy = false
     var isClosed = false
 
     init() {
@@ -27,8 +28,17 @@ final class WorkerThread: Sendable {
     private func next() -> Job? {
       pthread_mutex_lock(&mutex)
       defer { pthread_mutex_unlock(&mutex) }
+      isBusy = false
+      if jobs.isEmpty { pthread_cond_broadcast(&condition) }
       while jobs.isEmpty && !isClosed { pthread_cond_wait(&condition, &mutex) }
-      return jobs.isEmpty ? nil : jobs.removeFirst()
+      isBusy = !jobs.isEmpty
+      return isBusy ? jobs.removeFirst() : nil
+    }
+
+    func finish() {
+      pthread_mutex_lock(&mutex)
+      defer { pthread_mutex_unlock(&mutex) }
+      while isBusy || !jobs.isEmpty { pthread_cond_wait(&condition, &mutex) }
     }
   }
 
@@ -42,10 +52,13 @@ final class WorkerThread: Sendable {
 
   func run(_ job: @escaping Job) { withLock { $0.jobs.append(job) } }
 
+  /// Waits until everything that is queued was run.
+  func finish() { queue.finish() }
+
   private func withLock(_ body: (Queue) -> Void) {
     pthread_mutex_lock(&queue.mutex)
     body(queue)
-    pthread_cond_signal(&queue.condition)
+    pthread_cond_broadcast(&queue.condition)
     pthread_mutex_unlock(&queue.mutex)
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Protocol
@@ -170,6 +171,97 @@ import Testing
     #expect(damaged > 5_000 && doubtful > 1_000, "\(damaged) \(doubtful) \(harmless) \(refused)")
     // What cannot be reasoned about is rare: bytes of a field that is not looked at, or nothing at all.
     #expect(refused * 10 < damaged, "\(refused) of \(damaged)")
+    Self.report(
+      "journals in memory, flip, zero, cut: \(damaged) cells damaged, of which \(doubtful) leave a doubt; "
+        + "\(harmless) harmless, \(refused) refused")
+  }
+
+  /// What the disk does not give back may have been durable, wherever it lies: unlike zeroes, and unlike a torn tail, also at
+  /// the very end.
+  @Test func everyUnreadableBlock() {
+    var (doubtful, harmless, refused) = (0, 0, 0)
+    for seed in 0..<4 as Range<UInt64> {
+      var past = Past(seed: seed, segmentLengthMax: seed % 2 == 0 ? 1500 : 1 << 16)
+      for _ in 0..<30 { past.write() }
+      past.life.flush()
+      let whole = past.life.crashed(.nothing)
+      for (file, segment) in whole.enumerated() {
+        var ranges: [Range<Int>] = []
+        for length in [8, 512, 4_096] {
+          ranges += stride(from: 0, to: segment.bytes.count, by: length).map {
+            $0..<min($0 + length, segment.bytes.count)
+          }
+        }
+        // A file that was cut.
+        ranges += stride(from: 0, to: segment.bytes.count, by: 24).map {
+          $0..<segment.bytes.count
+        }
+        for range in ranges {
+          var disk = whole
+          for i in range { disk[file].bytes[i] = 0 }
+          let lost = UnreadableBytes(range, why: "no")
+          let name = "seed \(seed), segment \(segment.number), byte \(range)"
+          let result = Result { () throws(JournalDamage) in
+            try JournalRecovery.recover(
+              disk, identity: JournalLife.identity, snapshot: past.life.snapshot,
+              unreadable: [(segment.number, lost)])
+          }
+          guard case .success(let found) = result else {
+            refused += 1
+            #expect(whole.count == 1 && range.lowerBound < SegmentHeader.length, "\(name)")
+            continue
+          }
+          if found.durable.doubt == nil { harmless += 1 } else { doubtful += 1 }
+          #expect(
+            found.damages.contains(
+              JournalDamage(
+                segment: segment.number, offset: range.lowerBound,
+                what: .unreadable(bytes: range.count, why: "no"))), "\(name)")
+          check(past, found, name)
+        }
+      }
+    }
+    #expect(doubtful > 1_000 && harmless > 30, "\(doubtful) \(harmless) \(refused)")
+    Self.report(
+      "journals in memory, EIO and short files: \(doubtful + harmless) cells damaged, of which \(doubtful) leave a doubt; "
+        + "\(refused) refused: the only header")
+  }
+
+  /// `make storage-matrix` has it all in one table.
+  private static func report(_ line: String) {
+    guard let path = ProcessInfo.processInfo.environment["RSL_STORAGE_MATRIX"],
+      let file = FileHandle(forWritingAtPath: path)
+    else { return }
+    file.seekToEndOfFile()
+    file.write(Data((line + "\n").utf8))
+    file.closeFile()
+  }
+
+  /// Nothing else would know of the last one.
+  @Test func aLastSegmentThatIsGoneIsMissed() throws {
+    var past = Past(seed: 5, segmentLengthMax: 1 << 16)
+    for _ in 0..<10 { past.write() }
+    past.life.flush()
+    past.life.beginSegment()
+    past.vote(past.top + 1, past.life.generator.value(lengthMax: 60))
+    past.life.flush()
+    let disk = past.life.crashed(.nothing)
+    func recover(newest: UInt64?) throws -> RecoveredJournal {
+      try disk[0].bytes.withUnsafeBytes { bytes in
+        var segments = [JournalSegment(number: 1, bytes: bytes)]
+        if let newest {
+          let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+          segments.append(JournalSegment(number: newest, bytes: nothing, isMissing: true))
+        }
+        return try JournalRecovery.recover(
+          segments, identity: JournalLife.identity, snapshot: .none)
+      }
+    }
+    #expect(try recover(newest: nil).durable.doubt == nil, "nothing says that there was more")
+    let found = try recover(newest: 2)
+    #expect(found.damages == [JournalDamage(segment: 2, offset: 0, what: .segmentMissing)])
+    #expect(found.durable.doubt == JournalDoubt(isPromiseLost: true, slotsUpTo: nil))
+    #expect(found.nextSegment == 3 && found.segments.map(\.number) == [1])
   }
 
   /// A suspect that crashes before it is cured is a suspect again, with nothing more lost; cured, it is not.

@@ -14,21 +14,6 @@ import Testing
       Array(1...max(1, $0))
     } ?? [1, 2, 3, 17, 60]
 
-  private static let strace = ["/usr/bin/strace", "/bin/strace"].first {
-    FileManager.default.isExecutableFile(atPath: $0)
-  }
-
-  private static let mayTrace: Bool = {
-    guard let strace else { return false }
-    let process = Process()
-    process.executableURL = URL(filePath: strace)
-    process.arguments = ["-qq", "-o", "/dev/null", "true"]
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
-  }()
-
   private static func cluster(_ folder: URL, _ launcher: [String]) throws -> LocalCluster {
     var options = LocalCluster.Options(directory: folder.path)
     // Alone: each acknowledgement rests on its own writes.
@@ -50,16 +35,11 @@ import Testing
   }
 
   @Test(
-    .enabled(if: mayTrace, "strace is missing or may not trace here"), arguments: numbers)
+    .enabled(if: Strace.isAllowed, "strace is missing or may not trace here"), arguments: numbers)
   func nothingIsAcknowledgedBehindAFailedWrite(number: Int) async throws {
     try await withFolder { folder in
-      let strace = try #require(Self.strace)
       let failing = try Self.cluster(
-        folder,
-        [
-          strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=pwritev", "-e",
-          "inject=pwritev:error=EIO:when=\(number)",
-        ])
+        folder, Strace.launcher("pwritev:error=EIO:when=\(number)"))
       try failing.start()
       let writer = Self.client(failing)
       var acknowledged: UInt64 = 0

@@ -51,10 +51,13 @@ final class RealCluster: Sendable {
 
   var quietLogger: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 
-  func start(_ number: UInt32, _ machine: some StateMachine & Sendable = ByteStore()) throws {
+  func start(
+    _ number: UInt32, _ machine: some StateMachine & Sendable = ByteStore(), logger: Logger? = nil,
+    reader: FileReader = .system
+  ) throws {
     let configuration = configurations[Int(number) - 1]
     let node = try ReplicaNode.start(
-      configuration: configuration, machine: machine, logger: quietLogger)
+      configuration: configuration, machine: machine, logger: logger ?? quietLogger, reader: reader)
     nodes.withLock { $0[ReplicaID(number)] = node }
   }
 
