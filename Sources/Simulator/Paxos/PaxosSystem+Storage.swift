@@ -305,7 +305,7 @@ extension JournalDamage {
   /// segment, or records that are whole and do not follow. Whatever else it refuses says that the journal was written wrongly.
   fileprivate var mayComeOfDamage: Bool {
     switch what {
-    case .segmentMissing, .header, .misplaced, .outOfChain: true
+    case .segmentMissing, .header, .misplaced, .outOfChain, .unreadable: true
     case .record, .value, .foreign, .unknownEpoch, .configurationOutOfOrder,
       .unsupportedVersion, .slotsMissing, .snapshotMissing, .notCured:
       false
