@@ -95,7 +95,7 @@ failover: ## Kill -9 of the leader fifty times: how long writes stand still, and
 	"$$($(rsl) --show-bin-path)/rsl" demo --kills 50 --seconds 0.5
 
 flush-errors: bootstrap ## EIO at each of the first 200 writes of a real replica's journal
-	RSL_FLUSH_ERRORS=200 $(SWIFT) test $(checked) --filter FlushErrorTests
+	FLUSH_ERRORS=200 $(SWIFT) test $(checked) --filter FlushErrorTests
 
 storage-matrix: bootstrap ## One fault in each field of each file of a real replica; the table in artifacts/
 	@mkdir -p artifacts
