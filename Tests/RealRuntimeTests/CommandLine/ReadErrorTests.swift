@@ -15,15 +15,6 @@ import Testing
     return try LocalCluster(options)
   }
 
-  private static func client(_ cluster: LocalCluster) -> Client {
-    Client(
-      ClientConfiguration(
-        cluster: cluster.id,
-        replicas: cluster.replicas.map {
-          ReplicaAddress(id: $0.id, host: $0.address.host, port: Int($0.address.clientPort))
-        }), timeout: .seconds(60))
-  }
-
   private func waitFor(_ line: String, _ replica: LocalCluster.Replica) async throws {
     try await waitUntil(line) {
       try String(contentsOfFile: replica.logPath, encoding: .utf8).contains(line)
@@ -37,7 +28,7 @@ import Testing
       for life in 1...2 as ClosedRange<UInt64> {
         let cluster = try Self.cluster(folder)
         try cluster.start()
-        let client = Self.client(cluster)
+        let client = cluster.client
         for i in 1...20 as ClosedRange<UInt64> {
           #expect(try await client.put(7, [UInt8(i)]) == (life - 1) * 20 + i)
         }
@@ -52,7 +43,7 @@ import Testing
       try failing.start()
       let third = failing.replicas[2]
       try await waitFor("4194304 bytes cannot be read: Input/output error", third)
-      let client = Self.client(failing)
+      let client = failing.client
       #expect(try await client.put(7, [1]) == 41)
       try await waitFor("cured: votes again", third)
       // Without one of the others its vote decides.

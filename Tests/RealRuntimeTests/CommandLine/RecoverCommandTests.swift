@@ -13,15 +13,6 @@ import Testing
     return try LocalCluster(options)
   }
 
-  private static func client(_ cluster: LocalCluster) -> Client {
-    Client(
-      ClientConfiguration(
-        cluster: cluster.id,
-        replicas: cluster.replicas.map {
-          ReplicaAddress(id: $0.id, host: $0.address.host, port: Int($0.address.clientPort))
-        }), timeout: .seconds(60))
-  }
-
   private static func recover(
     _ replica: LocalCluster.Replica, _ flags: String...
   ) async throws -> RslProcess.Result {
@@ -40,7 +31,7 @@ import Testing
     try await withFolder { folder in
       let cluster = try Self.cluster(folder)
       try cluster.start()
-      let client = Self.client(cluster)
+      let client = cluster.client
       for i in 1...40 as ClosedRange<UInt64> {
         #expect(try await client.put(i % 5, [UInt8(i)]) == (i + 4) / 5)
       }
