@@ -1,12 +1,16 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Contracts are on unless the build says `--disable-default-traits`: scripts/bench builds both.
+// Contracts are on unless the build says `--disable-default-traits`: scripts/bench builds both. The runtime, with all that it needs
+// (TLS, for one), takes many times as long to build as the rest, so only who asks for the trait Files gets it.
 let package = Package(
   name: "Benchmarks",
   traits: [
     .default(enabledTraits: ["Contracts"]),
     .trait(name: "Contracts", description: "Measure with contracts, as campaigns run."),
+    .trait(
+      name: "Files",
+      description: "Measure the flight recorder's files, too: builds the real runtime."),
   ],
   dependencies: [
     .package(
@@ -30,7 +34,7 @@ let package = Package(
       name: "bench",
       dependencies: [
         .product(name: "Protocol", package: "swift-rsl"),
-        .product(name: "RealRuntime", package: "swift-rsl"),
+        .product(name: "RealRuntime", package: "swift-rsl", condition: .when(traits: ["Files"])),
         .product(name: "Simulator", package: "swift-rsl"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -1,9 +1,7 @@
-import Foundation
 import Protocol
-import RealRuntime
 
 /// A replica and what happens to it, a microsecond apart: a million steps a second.
-private struct Life {
+struct Life {
   var before: Replica
   var events: [Event]
   var start: Instant
@@ -126,46 +124,6 @@ private func measureCommands(_ replica: Replica, _ start: Instant) -> [Figure] {
     Figure(.recorder, "command, no effects: write", each, "ns"),
     Figure(.recorder, "command, no effects: bytes", bytes, ""),
   ] + measureFiles(replica, life)
-}
-
-/// The same commands through the recorder of the real runtime, into files; processor time of loop and writer together.
-private func measureFiles(_ replica: Replica, _ life: Life) -> [Figure] {
-  let folder = FileManager.default.temporaryDirectory.appending(path: "bench-\(UUID().uuidString)")
-  defer { try? FileManager.default.removeItem(at: folder) }
-  var options = FlightRecorderOptions()
-  options.buffers = 64
-  options.bytesMax = options.fileBytesMax * 2
-  let identity = JournalIdentity(
-    cluster: ClusterID(1), ring: RingID(0), replica: replica.id, incarnation: Incarnation(1))
-  guard
-    let recorder = try? FlightRecorder(
-      directory: folder.path, identity: identity, options: options)
-  else { preconditionFailure("the folder for temporary files can be written") }
-  recorder.begin(replica)
-  let effects = EffectBuffer()
-  var now = life.start
-  func pass() {
-    for i in life.events.indices {
-      recorder.record(life.events[i], now: now, effects)
-      now = now + Life.pace
-      if i % 64 == 0 { recorder.turnEnded(replica) }
-    }
-    recorder.flush()
-  }
-  pass()
-  let before = allocations()
-  let each = least(9, pass) * 1e9 / Double(life.events.count)
-  let after = allocations()
-  recorder.close()
-  precondition(recorder.counters.stepsDropped == 0, "the disk keeps up")
-  var figures = [Figure(.recorder, "command, no effects: into files", each, "ns")]
-  if let before, let after {
-    figures.append(
-      Figure(
-        .recorder, "command, no effects: allocations",
-        Double(after - before) / Double(9 * life.events.count), ""))
-  }
-  return figures
 }
 
 private func writer(for replica: Replica) -> RecordingWriter { Host(replica).writer }
