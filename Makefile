@@ -3,6 +3,7 @@
 #   DURATION=30m  length of each part of `make soak`
 #   FLOOR=90      lowest line coverage, in per cent, that `make coverage` accepts
 #   BENCHFLAGS=…  options of `make bench-cluster`, for instance `--runs 5 --medium disk`
+#   MUTANTFLAGS=… options of `make mutants`, for instance `--report report.json`
 #   SWIFTFLAGS=…  added to every build, for instance `-j 1`
 
 SHELL := bash
@@ -89,8 +90,8 @@ redis-benchmark: bootstrap ## redis-benchmark against three durable nodes of Exa
 bench-cluster: ## Processes on this machine, and their ratio to a bare loop without a protocol
 	@scripts/bench-cluster $(BENCHFLAGS)
 
-mutants: ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
-	@scripts/mutants
+mutants: release ## Plant every bug of Tests/Mutants and measure how fast the swarm finds it
+	@scripts/mutants --baseline "$$($(campaign) --show-bin-path)/rsl-sim" $(MUTANTFLAGS)
 
 failover: ## Kill -9 of the leader fifty times: how long writes stand still, and what is lost
 	$(rsl) --product rsl
