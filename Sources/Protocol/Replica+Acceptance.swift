@@ -4,7 +4,7 @@ extension Replica {
     _ prepare: Prepare, from voter: Int, now: Instant, _ effects: inout EffectBuffer
   ) {
     let candidate = prepare.ballot.proposer
-    guard suspicion == nil else {
+    guard !isSuspect else {
       contracts.mark(.suspectKeptSilent)
       return election.saw(prepare.ballot)
     }
@@ -49,7 +49,7 @@ extension Replica {
       return
     }
     heardLeader(accept.ballot, now: now, &effects)
-    if suspicion == nil {
+    if !isSuspect {
       vote(accept, now: now, &effects)
     } else {
       contracts.mark(.suspectKeptSilent)
@@ -59,7 +59,7 @@ extension Replica {
 
   /// Has the own acceptor vote, whoever proposed.
   mutating func vote(_ accept: Accept, now: Instant, _ effects: inout EffectBuffer) {
-    let isSound = suspicion == nil
+    let isSound = !isSuspect
     contracts.require(.votePreIsSound, isSound)
     let result = acceptor.process2a(accept, at: nextPosition, window: &window, &contracts)
     switch result {
@@ -99,7 +99,7 @@ extension Replica {
   ) {
     switch reply {
     case .promise(let ballot, let firstSlot):
-      let (promised, isSound) = (acceptor.promised, suspicion == nil)
+      let (promised, isSound) = (acceptor.promised, !isSuspect)
       contracts.require(.releasePreWasPromised, promised >= ballot)
       contracts.require(.promisePreIsSound, isSound)
       guard ballot == acceptor.promised else {

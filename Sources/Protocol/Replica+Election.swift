@@ -48,7 +48,7 @@ extension Replica {
     // A leader that gives up settling does so whether or not it may lead again.
     if role != .follower { stepDown(now: now, &effects) }
     deadlines[.election] = election.deadline(now: now, &random)
-    guard suspicion == nil else {
+    guard !isSuspect else {
       election.lostLeader()
       return
     }
@@ -80,7 +80,7 @@ extension Replica {
   ) {
     heardChosen(preVote.chosenUpTo, from: voter, now: now)
     let isGranted =
-      suspicion == nil
+      !isSuspect
       && election.grants(preVote, promised: acceptor.promised, leads: leads, now: now)
       && !leaseGuard.forbids(preVote.ballot, releasedLease: .zero, now: now)
     let leads = leads
@@ -209,7 +209,7 @@ extension Replica {
     _ request: StandForElection, from: ReplicaID, now: Instant, _ effects: inout EffectBuffer
   ) {
     guard request.ballot == election.leaderBallot, election.isPermitted, role == .follower,
-      acceptor.promised <= request.ballot, suspicion == nil
+      acceptor.promised <= request.ballot, !isSuspect
     else { return }
     // The own promise is one of the quorum's, so the own vow to a later leader stands in its way like anybody's.
     guard

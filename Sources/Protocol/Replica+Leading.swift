@@ -130,7 +130,7 @@ extension Replica {
     heardLeader(heartbeat.ballot, now: now, &effects)
     observe(heartbeat.chosenUpTo, at: heartbeat.ballot, from: voter, now: now, &effects)
     // It would say that nobody higher was promised.
-    guard suspicion == nil else { return contracts.mark(.suspectKeptSilent) }
+    guard !isSuspect else { return contracts.mark(.suspectKeptSilent) }
     effects.append(
       .send(
         to: heartbeat.ballot.proposer,

@@ -26,7 +26,11 @@ public struct Replica: Sendable {
   public internal(set) var persistedUpTo = JournalPosition.zero
 
   /// What keeps this replica from voting; nil for a sound one.
-  public internal(set) var suspicion: Suspicion?
+  public internal(set) var suspicion: Suspicion? {
+    didSet { isSuspect = suspicion != nil }
+  }
+  /// Whether there is a `suspicion`. Asked at every step, and comparing that with nil copies all of it.
+  public private(set) var isSuspect = false
 
   let ownIndex: Int
   var learner = Learner()
@@ -125,6 +129,7 @@ public struct Replica: Sendable {
     catchUp = CatchUp(voters: quorum.voters, own: ownIndex, options)
     random = SeededRandom(seed: seed)
     suspicion = doubt.map { Suspicion($0, voters: quorum.voters, own: ownIndex) }
+    isSuspect = doubt != nil
   }
 
   /// The leader this replica follows, itself when it leads.
@@ -175,7 +180,7 @@ public struct Replica: Sendable {
       leadershipPermitted(isPermitted, now: now, &effects)
     }
 
-    if suspicion != nil { continueCure(now: now, &effects) }
+    if isSuspect { continueCure(now: now, &effects) }
     updateActivity()
     if let deadline = deadlines.arm() { effects.append(.setDeadline(deadline)) }
     #if CONTRACTS
@@ -187,7 +192,7 @@ public struct Replica: Sendable {
     leaseGuard.started(now: now)
     deadlines[.election] = election.deadline(now: now, &random)
     applyChosen(now: now, &effects)
-    if suspicion != nil { inquire(now: now, &effects) }
+    if isSuspect { inquire(now: now, &effects) }
   }
 
   /// Hands a fact to the journal, as of the present configuration, and returns its position.

@@ -177,7 +177,7 @@ extension Replica {
         to: from,
         .standing(
           Standing(
-            nonce: inquiry.nonce, isSound: suspicion == nil, promised: acceptor.promised,
+            nonce: inquiry.nonce, isSound: !isSuspect, promised: acceptor.promised,
             leading: leads ? proposer.ballot : .zero, lastSlot: last))))
   }
 

@@ -45,7 +45,7 @@
       contracts.invariant(.replicaInvRepliesWaitForJournal, isIdle || durable < handedOut)
       contracts.invariant(.replicaInvDurableWasHandedOut, durable <= handedOut)
       let isSilent = role == .follower && isIdle
-      let isSound = suspicion == nil
+      let isSound = !isSuspect
       contracts.invariant(.replicaInvSuspectHasNoVoice, isSound || isSilent)
     }
   }

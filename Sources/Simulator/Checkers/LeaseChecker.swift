@@ -8,6 +8,7 @@ extension PaxosSystem {
     _ node: NodeIndex, leads ballot: Ballot, _ world: borrowing World<PaxosMessage>
   ) -> String? {
     guard replicaOptions.lease != nil else { return nil }
+    let nodes = nodes.span  // A call on an element of the array copies the node.
     for n in nodes.indices where n != node.index && nodes[n].isRunning {
       let other = NodeIndex(n)
       let held = nodes[n].replica.proposer.ballot
@@ -20,6 +21,7 @@ extension PaxosSystem {
 
   /// `node` has made a step: who leads a later ballot while this node may answer reads without asking.
   func leaseViolation(holding node: NodeIndex, _ world: borrowing World<PaxosMessage>) -> String? {
+    let nodes = nodes.span
     guard replicaOptions.lease != nil,
       nodes[node.index].replica.holdsLease(now: world.localTime(node))
     else { return nil }

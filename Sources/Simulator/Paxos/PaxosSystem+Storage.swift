@@ -192,7 +192,7 @@ extension PaxosSystem {
   }
 
   public func isSound(_ node: NodeIndex) -> Bool {
-    nodes[node.index].isRunning && nodes[node.index].replica.suspicion == nil
+    nodes[node.index].isRunning && !nodes[node.index].replica.isSuspect
   }
 
   private mutating func recoverSnapshot(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {

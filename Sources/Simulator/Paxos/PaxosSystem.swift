@@ -69,8 +69,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   public mutating func phase(of node: NodeIndex) -> Int {
     guard node.index < nodes.count else { return 8 }
     guard nodes[node.index].isRunning else { return 7 }
-    return nodes[node.index].replica.suspicion == nil
-      ? nodes[node.index].replica.activity.rawValue : 6
+    let nodes = nodes.span
+    return nodes[node.index].replica.isSuspect ? 6 : nodes[node.index].replica.activity.rawValue
   }
 
   public func clusterPhase(_ world: borrowing World<PaxosMessage>) -> Int {
@@ -203,7 +203,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       guard nodes[node.index].isRunning else { return false }
       if nodes[node.index].replica.window.appliedUpTo < target { return false }
       // Whoever was damaged has to get over it.
-      if nodes[node.index].replica.suspicion != nil { return false }
+      if nodes[node.index].replica.isSuspect { return false }
     }
     return true
   }
