@@ -287,6 +287,7 @@ extension ReplicaHost {
     vouch()
     makeMemory()
     watchRoom()
+    scrubOn()
     continueStopping()
   }
 }

@@ -57,10 +57,11 @@ extension ReplicaHost {
   ) {
     guard info == snapshots.current else { return }
     message.removeAll(keepingCapacity: true)
-    do throws(SystemError) {
-      try snapshots.chunk(offset, lengthMax: Int(lengthMax), into: &message)
-    } catch {
-      return fail(.snapshot(error))
+    let problem = snapshots.chunk(
+      of: info, offset, lengthMax: Int(lengthMax), now: now, into: &message)
+    if let problem {
+      // The peer hears nothing, and asks another one.
+      return found([.snapshot(info, problem: problem)])
     }
     let chunk = SnapshotChunk(
       snapshot: info, offset: offset,

@@ -19,6 +19,8 @@ final class ReplicaHost {
   let worker: WorkerThread
   /// Looks names up and dials; never the thread that writes snapshots, which may be busy for long.
   let dialer: WorkerThread
+  /// Reads files at rest, slowly.
+  let scrubber: WorkerThread
   let log: LogBuffer
   let snapshots: SnapshotStore
   let journal: FileJournal
@@ -80,6 +82,7 @@ final class ReplicaHost {
   /// What the log was told last.
   var lastNews: RoleNews?
   var room = RoomWatch()
+  var scrub = ScrubWatch()
   var stopping: Stopping?
   var failure: HostFailure?
   /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
@@ -139,6 +142,7 @@ final class ReplicaHost {
     self.mailbox = mailbox
     worker = try WorkerThread(name: "rsl-files")
     dialer = try WorkerThread(name: "rsl-dial")
+    scrubber = try WorkerThread(name: "rsl-scrub")
     let capacity = configuration.logCapacity
     log = try LogBuffer(capacity: capacity)
     scratch = .allocate(byteCount: configuration.limits.frameBytes + Self.receiveMax, alignment: 16)
