@@ -18,6 +18,8 @@ public struct NodeConfiguration: Hashable, Sendable {
   public var listen = Listen()
   public var journal = Journal()
   public var scrub = Scrub()
+  /// How fast snapshots are sent, to all members together.
+  public var snapshotTransferBytesPerSecond = 64 << 20
   /// How many bytes of commands are kept in memory, for peers and for applying.
   public var logBytes = 256 << 20
   /// The same on all replicas.

@@ -288,6 +288,7 @@ extension ReplicaHost {
     makeMemory()
     watchRoom()
     scrubOn()
+    forgetSnapshots()
     continueStopping()
   }
 }

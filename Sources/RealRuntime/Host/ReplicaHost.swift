@@ -83,6 +83,7 @@ final class ReplicaHost {
   var lastNews: RoleNews?
   var room = RoomWatch()
   var scrub = ScrubWatch()
+  var pace: TransferPace
   var stopping: Stopping?
   var failure: HostFailure?
   /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
@@ -128,6 +129,7 @@ final class ReplicaHost {
     stageClock = StageClock(
       slots: 2 * configuration.options.windowSlots, traceRate: configuration.traceRate)
     self.configuration = configuration
+    pace = TransferPace(bytesPerSecond: configuration.snapshotTransferBytesPerSecond)
     self.application = application
     self.logger = logger
     membership = try configuration.membership
@@ -230,7 +232,7 @@ final class ReplicaHost {
     endTurn()
     while failure == nil, !isStopped {
       do throws(SystemError) {
-        try poller.wait(until: min(deadline, nextHousekeeping)) { event in
+        try poller.wait(until: min(deadline, nextHousekeeping, pace.due)) { event in
           if now == .zero { now = MonotonicClock.now() }
           handle(event)
         }
@@ -243,6 +245,7 @@ final class ReplicaHost {
         deadline = .never
         step(.deadlineReached)
       }
+      if now >= pace.due { sendChunks() }
       if now >= nextHousekeeping { keepHouse() }
       endTurn()
     }
