@@ -102,6 +102,12 @@ extension ReplicaNode: AdminBackend {
       bytesWritten: host.journalBytesWritten, flushes: host.journalFlushes,
       fences: host.journalFences, bytesLeft: UInt64(host.journalBytesLeft))
     status.noRoom = host.noRoom
+    status.scrub.bytesRead = host.scrub.bytesRead
+    status.scrub.passes = host.scrub.passes
+    status.scrub.damagesFound = host.scrub.damagesFound
+    status.scrub.damagesRepaired = host.scrub.damagesRepaired
+    status.scrub.misreads = host.scrub.misreads
+    status.damage = host.damage
     status.peers = host.peers.map { peer in
       let address = configuration.members.first { $0.id == peer.id }
       return .init(

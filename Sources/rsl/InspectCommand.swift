@@ -54,9 +54,12 @@ enum InspectText {
     for snapshot in found.snapshots {
       let head =
         snapshot.slot.map {
-          "slot \($0), \(snapshot.contentBytes ?? 0) bytes, CRC32C \(snapshot.checksum ?? "-")"
+          "version \(snapshot.version ?? 0), slot \($0), \(snapshot.contentBytes ?? 0) bytes"
+            + (snapshot.blocks.map { " in \($0) blocks" } ?? "")
+            + ", CRC32C \(snapshot.checksum ?? "-")"
         } ?? "no head"
-      lines.append("\(snapshot.file): \(head), \(snapshot.isWhole ? "whole" : "not whole")")
+      let state = snapshot.problem.map { "not whole, \($0)" } ?? "whole"
+      lines.append("\(snapshot.file): \(head), \(state)")
     }
     for recording in found.recordings {
       lines.append("recordings/\(recording.name): \(recording.bytes) bytes")

@@ -3,7 +3,7 @@ import PackageDescription
 
 // One executable per decoder, run by scripts/fuzz-decoders. A package of its own: everything in it is built with
 // `--sanitize=fuzzer`, the library included, and libFuzzer brings `main`.
-let fuzzers = ["Frames", "Messages", "Journals", "Clients", "Recordings"]
+let fuzzers = ["Frames", "Messages", "Journals", "Clients", "Recordings", "Snapshots"]
 
 let package = Package(
   name: "Fuzzing",

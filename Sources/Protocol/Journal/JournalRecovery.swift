@@ -93,25 +93,27 @@ public struct RecoveredJournal: Equatable, Sendable {
 /// behind a torn one never comes back to life, whatever is written later.
 public struct JournalRecovery {
   /// In order, without gaps: a missing one is empty. The last is one that was begun, if the host knows of it.
-  private let segments: [JournalSegment]
+  let segments: [JournalSegment]
   private let isMissing: [Bool]
   private let identity: JournalIdentity
   /// One for each segment; nil when its bytes are no header.
-  private var headers: [Header?] = []
-  private var flaws: [DecodeError.What] = []
+  private(set) var headers: [Header?] = []
+  private(set) var flaws: [DecodeError.What] = []
 
   /// More segments than this are not missing one after the other: those are names of something else.
   private static let missingMax: UInt64 = 1_000
 
-  private struct Header {
+  struct Header {
     var header: SegmentHeader
     var checksum: UInt32
   }
 
   /// A segment of the log, and where the next one goes on from; nil for the last, and where the next one's header is lost.
-  private struct Live {
+  struct Live {
     var index: Int
     var end: Int?
+    /// All of it up to there had been durable: nothing in it is a torn tail.
+    var isDurable = false
   }
 
   /// Folds `segments`, in order of their numbers, over `snapshot`, the newest one that is durable and verified.
@@ -129,7 +131,7 @@ public struct JournalRecovery {
     return try recovery.run(snapshot, damagedBytesMax, place)
   }
 
-  private init(
+  init(
     _ segments: [JournalSegment], _ identity: JournalIdentity
   ) throws(JournalDamage) {
     var (filled, isMissing): ([JournalSegment], [Bool]) = ([], [])
@@ -324,7 +326,7 @@ public struct JournalRecovery {
     return result
   }
 
-  private var unreadable: [JournalDamage] {
+  var unreadable: [JournalDamage] {
     segments.flatMap { segment in
       segment.unreadable.map {
         JournalDamage(
@@ -368,7 +370,7 @@ public struct JournalRecovery {
   }
 
   /// Folds one segment's records in. False when the log ends in it.
-  private func read(
+  func read(
     _ part: Live, hasNext: Bool, into fold: inout JournalFold
   ) throws(JournalDamage) -> Bool {
     let (index, number) = (part.index, segments[part.index].number)
@@ -391,7 +393,7 @@ public struct JournalRecovery {
       let isLost = isUnreadable(index, found.looked(at: offset))
       if part.end == nil, hasNext, !isLost, isZero(index, from: offset) { return true }
       let isProven =
-        isLost
+        isLost || part.isDurable
         || proven(from: index, offset: offset)
           > JournalMark(segment: number, offset: UInt32(clamping: offset))
       guard isProven else { return false }
@@ -458,7 +460,7 @@ public struct JournalRecovery {
     return dropped == 0 ? .clean : .torn(droppedBytes: dropped)
   }
 
-  private func damage(_ index: Int, _ offset: Int, _ what: JournalDamage.What) -> JournalDamage {
+  func damage(_ index: Int, _ offset: Int, _ what: JournalDamage.What) -> JournalDamage {
     JournalDamage(segment: segments[index].number, offset: offset, what: what)
   }
 }

@@ -33,6 +33,21 @@ extension NodeStatus {
       "What the journal can still write without asking the disk for room.")
     one(
       "rsl_no_room", .gauge, noRoom == nil ? 0 : 1, "1 while a full disk keeps it from commands.")
+    one(
+      "rsl_scrub_bytes_total", .counter, scrub.bytesRead, "Bytes of files at rest that were read.")
+    one("rsl_scrub_passes_total", .counter, scrub.passes, "How often all of them were read.")
+    one(
+      "rsl_scrub_damages_found_total", .counter, scrub.damagesFound,
+      "Files at rest that were found damaged.")
+    one(
+      "rsl_scrub_damages_repaired_total", .counter, scrub.damagesRepaired,
+      "Of these, files that are repaired.")
+    one(
+      "rsl_snapshot_misreads_total", .counter, scrub.misreads,
+      "Snapshots given up because they were not read back as written.")
+    one(
+      "rsl_damaged_at_rest", .gauge, damage == nil ? 0 : 1,
+      "1 while a file at rest is damaged, or its disk does not read back what was written.")
     one("rsl_sessions", .gauge, sessions, "Sessions of clients that are kept.")
     one("rsl_client_connections", .gauge, clientConnections, "Open connections of clients.")
     writePeers(into: &text)

@@ -88,6 +88,21 @@ public struct NodeStatus: Codable, Hashable, Sendable {
     segments: 0, bytes: 0, bytesWritten: 0, flushes: 0, fences: 0, bytesLeft: 0)
   /// Why commands are refused or this node stands aside, and what to do; nil when every disk has room.
   public var noRoom: String?
+  /// Files at rest, as far as they were looked at since the start.
+  public struct Scrub: Codable, Hashable, Sendable {
+    public var bytesRead: UInt64 = 0
+    public var passes: UInt64 = 0
+    public var damagesFound: UInt64 = 0
+    public var damagesRepaired: UInt64 = 0
+    /// Snapshots given up because they were not read back as written.
+    public var misreads: UInt64 = 0
+
+    public init() {}
+  }
+
+  public var scrub = Scrub()
+  /// What is damaged at rest and what its repair waits for; nil when nothing is known to be.
+  public var damage: String?
   public var peers: [Peer] = []
   public var sessions = 0
   public var clientConnections = 0

@@ -46,6 +46,9 @@ public enum StatusText {
           "\(node.clientConnections)", time(node.uptimeSeconds),
         ])
         if let reason = node.noRoom { remarks.append("node \(node.id): \(reason)") }
+        if let damage = node.damage {
+          remarks.append("node \(node.id) is damaged at rest: \(damage)")
+        }
         if let reason = node.suspicion {
           remarks.append("node \(node.id) does not vote: \(reason)")
         }

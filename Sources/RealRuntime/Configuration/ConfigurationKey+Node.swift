@@ -84,6 +84,15 @@ extension ConfigurationKey {
       .one(
         "log.bytes", .bytes(1 << 20...64 << 30, multipleOf: 4096), \.logBytes,
         "Memory for the bytes of commands, kept for members and for applying."),
+      .one(
+        "scrub.enabled", .flag, \.scrub.isEnabled,
+        "Reads the own files at rest now and then, and repairs what is damaged."),
+      .one(
+        "scrub.period", .span(.milliseconds(100)...(.seconds(365 * 86_400))), \.scrub.period,
+        "How often that begins anew."),
+      .one(
+        "scrub.bytes-per-second", .bytes(64 << 10...16 << 30), \.scrub.bytesPerSecond,
+        "How fast files are read for it."),
     ])
 
   static let observation = Section(

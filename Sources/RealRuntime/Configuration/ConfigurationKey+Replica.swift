@@ -77,6 +77,10 @@ extension ConfigurationKey {
         .bound(
           "snapshot.chunk-bytes", .bytes(64...16 << 20), option: "snapshotChunkBytes",
           \.options.snapshotChunkBytes, "The pieces in which a snapshot travels."),
+        .one(
+          "snapshot.transfer-bytes-per-second", .bytes(64 << 10...1 << 40),
+          \.snapshotTransferBytesPerSecond,
+          "How fast a member sends snapshots, to all others together."),
       ]),
     Section(
       title: "Reads and sessions",

@@ -13,8 +13,11 @@ extension NodeConfiguration {
     let peers = (members.count - 1) * (limits.peerUnsentBytes + limits.frameBytes)
     // A frame that is not whole yet; and answers, up to where the client is not asked for more, and as much again.
     let connected = clients * (limits.frameBytes + limits.frameBytes / 2)
+    // A segment that is looked at, and a snapshot that is read back.
+    let looking = scrub.isEnabled ? journal.segmentBytes + (2 << 20) : 0
     let recording = recorder.isEnabled ? 4 << 20 : 0
     return program + log + waiting + replies + peers + connected + limits.frameBytes + recording
+      + looking
   }
 
   /// The size of the log buffer: a power of two.

@@ -105,6 +105,13 @@ extension NodeConfiguration {
     atLeast(
       "log.bytes", logBytes, (options.queuedBatchesMax + 2) * Int(options.batchBytesMax),
       "it must hold batch.queued-max full batches (batch.bytes-max) and two more")
+    // A chunk that takes longer counts as lost, and another member is asked.
+    let chunks = 2 * max(1, members.count - 1) * Int(options.snapshotChunkBytes)
+    let pause = Double(options.catchUpRetry.nanoseconds) / 1e9
+    let rate = Int((Double(chunks) / pause).rounded(.up))
+    atLeast(
+      "snapshot.transfer-bytes-per-second", snapshotTransferBytesPerSecond, rate,
+      "every member's snapshot.chunk-bytes must come within half of catch-up.retry")
     if limits.clientConnections > limits.connections {
       problems.append(
         ConfigurationProblem(

@@ -17,6 +17,9 @@ public struct NodeConfiguration: Hashable, Sendable {
 
   public var listen = Listen()
   public var journal = Journal()
+  public var scrub = Scrub()
+  /// How fast snapshots are sent, to all members together.
+  public var snapshotTransferBytesPerSecond = 64 << 20
   /// How many bytes of commands are kept in memory, for peers and for applying.
   public var logBytes = 256 << 20
   /// The same on all replicas.
@@ -91,6 +94,17 @@ public struct NodeConfiguration: Hashable, Sendable {
     case pmem
     /// Nothing is durable; for tests that do not need it.
     case none
+  }
+
+  /// Reading files at rest, to find damage while it can be repaired.
+  public struct Scrub: Hashable, Sendable {
+    public var isEnabled = true
+    /// From the beginning of one pass to that of the next.
+    public var period = TimeSpan.seconds(3_600)
+    /// How fast files are read.
+    public var bytesPerSecond = 4 << 20
+
+    public init() {}
   }
 
   /// What a stranger may cost this process.

@@ -116,7 +116,7 @@ public enum DataDirectory {
       Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     }
     defer { close(file) }
-    try SnapshotFile.write(bytes.span.bytes, to: file, at: 0, path)
+    try FileChanges.system.write(bytes.span.bytes, to: file, at: 0, path)
     try check("fsync", path) { fsync(file) }
   }
 

@@ -32,7 +32,15 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
     public var contentBytes: UInt64?
     /// CRC32C of the content, as the head says.
     public var checksum: String?
-    /// The file is as long as its head says, its content has the checksum, and its name the slot.
+    /// Of the format; nil when the file has no head.
+    public var version: UInt8?
+    /// How many blocks with checksums of their own there are; none in version 1.
+    public var blocks: Int?
+    /// Those that do not match, or cannot be read, from 0 on.
+    public var badBlocks: [Int] = []
+    /// What is wrong with it; nil when it is whole.
+    public var problem: String?
+    /// The file is as long as its head says, its content has its checksums, and its name the slot.
     public var isWhole: Bool
   }
 
@@ -88,7 +96,7 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
     let journal = damages.map { "journal segment \($0.segment), byte \($0.offset): \($0.what)" }
     return identity + journal
       + snapshots.filter { !$0.isWhole && !$0.file.hasSuffix(".tmp") }.map {
-        "\($0.file): not whole"
+        "\($0.file): not whole, \($0.problem ?? "")"
       }
   }
 
@@ -131,16 +139,16 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
       let path = directory + "/" + name
       let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
       defer { close(file) }
-      var snapshot = Snapshot(file: name, bytes: try length(of: file, path), isWhole: false)
-      // What cannot be read is not whole.
-      if let info = try? SnapshotFile.head(file, path, reader) {
-        snapshot.slot = info.slot.rawValue
-        snapshot.contentBytes = info.length
-        snapshot.checksum = String(info.digest, radix: 16)
-        snapshot.isWhole =
-          (try? SnapshotFile.verified(file, path, reader)) == info
-          && name == "snapshot-\(info.slot)"
+      let length = try FileReader.length(of: file, path)
+      var snapshot = Snapshot(file: name, bytes: length, isWhole: false)
+      let found = SnapshotFile.examine(length) { (offset, count) throws(SystemError) in
+        try reader.bytes(file, path, at: offset, count: count)
+      }
+      snapshot.take(found)
+      if let info = found.info {
+        snapshot.isWhole = name == "snapshot-\(info.slot)"
         if snapshot.isWhole, info.slot > newest.slot { newest = info }
+        if !snapshot.isWhole { snapshot.problem = "of slot \(info.slot), and named otherwise" }
       }
       snapshots.append(snapshot)
     }
@@ -155,12 +163,6 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
       try check("stat", path) { stat(path, &status) }
       return File(name: name, bytes: Int(status.st_size))
     }
-  }
-
-  private func length(of file: Int32, _ path: String) throws(SystemError) -> Int {
-    var status = stat()
-    try check("fstat", path) { fstat(file, &status) }
-    return Int(status.st_size)
   }
 
   private static func text(_ ballot: Ballot) -> String {
@@ -201,5 +203,18 @@ public struct DirectoryInspection: Codable, Hashable, Sendable {
       if next >= first { segments[i].lastRecord = next } else { segments[i].firstRecord = nil }
       next = first - 1
     }
+  }
+}
+
+extension DirectoryInspection.Snapshot {
+  fileprivate mutating func take(_ found: SnapshotFile.Examination) {
+    problem = found.problem
+    badBlocks = found.badBlocks
+    guard let head = found.head else { return }
+    slot = head.info.slot.rawValue
+    contentBytes = head.info.length
+    checksum = String(head.info.digest, radix: 16)
+    version = head.version
+    blocks = head.hasBlockChecksums ? head.blockCount : nil
   }
 }

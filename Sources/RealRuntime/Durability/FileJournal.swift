@@ -204,6 +204,24 @@ final class FileJournal {
     }
   }
 
+  // MARK: At rest
+
+  /// The segments that are kept; the last one is being written.
+  var segmentNumbers: [UInt64] { writer.segments.map(\.number) }
+  /// What is durable, and will not be written to again.
+  var durable: JournalMark { writer.durable }
+
+  /// The highest slot that a segment or one before it speaks of; nil when the segment is not kept any more.
+  func highestSlot(upTo number: UInt64) -> Slot? {
+    guard writer.segments.contains(where: { $0.number == number }) else { return nil }
+    return writer.segments.lazy.filter { $0.number <= number }.map(\.highestSlot).max()
+  }
+
+  /// Begins the next segment, if this one is being written: it can be dropped then like any other.
+  func leave(_ number: UInt64, _ log: LogBuffer) throws(SystemError) {
+    if writer.segments.last?.number == number { try beginSegment(log.memory) }
+  }
+
   // MARK: Room
 
   /// How much can be written for certain, in bytes: the rest of the segment and the spare ones, but for the last, which is

@@ -73,6 +73,13 @@ struct FileReader: Sendable {
     madvise(base, piece.count, MADV_DONTNEED)
   }
 
+  /// Of an open file, in bytes.
+  static func length(of file: Int32, _ path: String) throws(SystemError) -> Int {
+    var status = stat()
+    try check("fstat", path) { fstat(file, &status) }
+    return Int(status.st_size)
+  }
+
   /// All of a small file, at most so many bytes.
   func contents(_ path: String, max: Int) throws(SystemError) -> [UInt8] {
     let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }

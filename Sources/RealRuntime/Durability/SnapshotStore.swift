@@ -1,89 +1,160 @@
 import Glibc
 import Protocol
 
+/// Why a snapshot was given up, to be tried again. The one before is as it was.
+enum SnapshotSetback: Error, Sendable, CustomStringConvertible {
+  case noRoom(SystemError)
+  /// What was read back is not what was written.
+  case misread(path: String, problem: String)
+
+  /// What the disk said when there was no space; nil for anything else.
+  var shortage: SystemError? { if case .noRoom(let error) = self { error } else { nil } }
+
+  var description: String {
+    switch self {
+    case .noRoom(let error): "\(error)"
+    case .misread(let path, let problem):
+      "\(path) was written, and read back it is not what it was: \(problem); look for errors of the disk in the kernel's log"
+    }
+  }
+}
+
+/// A file of which nothing can be made.
+enum SnapshotRefusal: Error, CustomStringConvertible {
+  case newer(path: String)
+
+  var description: String {
+    switch self {
+    case .newer(let path):
+      "\(path) was written by a later version of this program, which this one does not read; start that one. Nothing was changed"
+    }
+  }
+}
+
 /// Snapshots in files, one kept: written and verified by the worker thread, read in chunks for peers by the loop.
 ///
-/// A file gets its final name only when all of it is durable; what a crash leaves under a temporary name is removed.
+/// A file gets its final name only when all of it is durable and was read back from the disk; what a crash leaves under a
+/// temporary name is removed. That name, and the journal's record of it, are the whole manifest (docs/journal-format.md).
 final class SnapshotStore {
   /// What the worker tells the loop.
   enum Completion: Sendable {
     case taken(SnapshotInfo)
     case stored(SnapshotInfo, isValid: Bool)
-    /// There was no space for the own one; what was written of it is gone.
-    case untaken(SystemError)
-    /// There was no space for a peer's; what was received of it is gone.
-    case unstored(SnapshotInfo, SystemError)
+    /// The own one was given up; what was written of it is gone.
+    case untaken(SnapshotSetback)
+    /// A peer's was given up, on this disk's account; what was received of it is gone.
+    case unstored(SnapshotInfo, SnapshotSetback)
     case failed(SystemError)
   }
 
   let directory: String
-  /// Of what is found at a start.
-  private let reader: FileReader
+  let reader: FileReader
   private let worker: WorkerThread
+  private let changes: FileChanges
   private let completed: @Sendable (Completion) -> Void
   /// The newest snapshot that is durable here.
-  private(set) var current = SnapshotInfo.none
-  private var currentFile: Int32 = -1
-  /// The file a peer's snapshot is received into.
-  private var incoming: Int32 = -1
+  var current: SnapshotInfo { open?.head.info ?? .none }
+  private var open: OpenSnapshot?
+  /// Earlier ones that peers are still reading: by name they are gone.
+  private var kept: [OpenSnapshot] = []
+  /// A peer's, on its way here.
+  private var incoming: IncomingSnapshot?
+
+  /// More peers than this do not hold on to different ones.
+  private static let keptMax = 4
 
   init(
     directory: String, worker: WorkerThread, reader: FileReader = .system,
-    completed: @escaping @Sendable (Completion) -> Void
+    changes: FileChanges = .system, completed: @escaping @Sendable (Completion) -> Void
   ) {
     self.directory = directory
     self.reader = reader
     self.worker = worker
+    self.changes = changes
     self.completed = completed
   }
 
-  deinit {
-    if currentFile >= 0 { close(currentFile) }
-    if incoming >= 0 { close(incoming) }
+  static func path(_ directory: String, _ slot: Slot) -> String {
+    "\(directory)/snapshot-\(slot)"
   }
 
-  private static func path(_ directory: String, _ slot: Slot) -> String {
-    "\(directory)/snapshot-\(slot)"
+  private var incomingPath: String { "\(directory)/snapshot-incoming.tmp" }
+
+  /// Of the snapshots in the directory, in no particular order.
+  private func slots() throws(SystemError) -> [Slot] {
+    try DirectoryListing.names(directory).compactMap { name in
+      name.hasPrefix("snapshot-") ? UInt64(name.dropFirst("snapshot-".count)).map { Slot($0) } : nil
+    }
   }
 
   // MARK: Recovery
 
-  /// Finds the newest snapshot that is whole, removes what is left of unfinished ones, and restores `application`.
+  /// Finds the newest snapshot that is whole, removes older ones and what is left of unfinished ones, and restores
+  /// `application`. A newer one that is damaged stays until there is another, for whoever wants to look at it.
   func recover(into application: any ApplicationHosting) throws {
-    var slots: [Slot] = []
     for name in try DirectoryListing.names(directory) where name.hasPrefix("snapshot-") {
-      if let slot = UInt64(name.dropFirst("snapshot-".count)) {
-        slots.append(Slot(slot))
-      } else {
-        unlink("\(directory)/\(name)")
+      let path = "\(directory)/\(name)"
+      if path != incomingPath, UInt64(name.dropFirst("snapshot-".count)) == nil {
+        changes.remove(path)
       }
     }
-    for slot in slots.sorted(by: >) {
+    try recoverNewest(into: application)
+    incoming = IncomingSnapshot(leftAt: incomingPath, changes, reader)
+    if incoming == nil { changes.remove(incomingPath) }
+    removeIncoming()
+  }
+
+  private func recoverNewest(into application: any ApplicationHosting) throws {
+    for slot in try slots().sorted(by: >) {
       let path = Self.path(directory, slot)
-      let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
+      let file = try check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
+      let found = SnapshotFile.examine(try FileReader.length(of: file, path), reading(file, path))
       // What cannot be read is damaged, too: the journal knows that it was there.
-      guard let info = try? SnapshotFile.verified(file, path, reader), info.slot == slot else {
+      guard let info = found.info, info.slot == slot else {
         close(file)
+        if found.isNewer { throw SnapshotRefusal.newer(path: path) }
         continue
       }
-      try check("fsync", path) { fsync(file) }
-      (current, currentFile) = (info, file)
+      try changes.flush(file, path)
+      open = OpenSnapshot(file, found.head!, path, reader)
       do {
         try restore(application)
-        return
       } catch is SystemError {
         // It could be read a moment ago.
-        (current, currentFile) = (.none, -1)
-        close(file)
+        open = nil
+        continue
       }
+      // The name may have been readable and not durable.
+      try changes.flushDirectory(directory)
+      try removeOlder()
+      return
     }
+  }
+
+  private func reading(_ file: Int32, _ path: String) -> SnapshotFile.Read {
+    let reader = reader
+    return { (offset, count) throws(SystemError) in
+      try reader.bytes(file, path, at: offset, count: count)
+    }
+  }
+
+  /// What an earlier life has received of one that is not needed any more.
+  private func removeIncoming() {
+    guard let left = incoming, left.isUntouched, left.head.info.slot <= current.slot else { return }
+    incoming = nil
+    changes.remove(incomingPath)
+  }
+
+  private func removeOlder() throws(SystemError) {
+    for slot in try slots() where slot < current.slot { changes.remove(Self.path(directory, slot)) }
   }
 
   /// Replaces the application's state by the newest snapshot's.
   func restore(_ application: any ApplicationHosting) throws {
+    guard let open else { preconditionFailure("no snapshot to restore") }
     var restoration = application.beginRestore()
     var failure: SnapshotInvalid?
-    try SnapshotFile.read(currentFile, current, directory, reader) { piece in
+    try open.read { piece in
       guard failure == nil else { return }
       do throws(SnapshotInvalid) { try restoration.take(piece) } catch { failure = error }
     }
@@ -93,65 +164,71 @@ final class SnapshotStore {
 
   // MARK: Own snapshots
 
-  /// Writes the application's state, frozen now, and answers by `taken`.
+  /// Writes the application's state, frozen now, reads it back, and answers by `taken`.
   func take(_ source: consuming any SnapshotReading) {
     let (directory, slot, completed) = (directory, source.slot, completed)
+    let (changes, reader) = (changes, reader)
     worker.run { [source] in
       let temporary = "\(directory)/snapshot-new.tmp"
       do throws(SystemError) {
-        let info = try SnapshotFile.write(source, to: temporary)
-        let path = Self.path(directory, slot)
-        try check("rename", path) { rename(temporary, path) }
-        try DirectoryListing.flush(directory)
+        let info = try SnapshotFile.write(source, to: temporary, changes)
+        if let problem = SnapshotFile.problem(of: temporary, info, reader) {
+          changes.remove(temporary)
+          return completed(.untaken(.misread(path: temporary, problem: problem)))
+        }
+        try changes.rename(temporary, Self.path(directory, slot))
+        try changes.flushDirectory(directory)
         completed(.taken(info))
       } catch {
         guard error.isNoRoom else { return completed(.failed(error)) }
-        unlink(temporary)
-        completed(.untaken(error))
+        changes.remove(temporary)
+        completed(.untaken(.noRoom(error)))
       }
     }
   }
 
-  /// The snapshot is the newest one from now on, and older files go.
+  /// The snapshot is the newest one from now on, and older files go. One of the same slot takes the place of what was there:
+  /// a file that was damaged.
   func adopt(_ info: SnapshotInfo) throws(SystemError) {
-    guard info.slot > current.slot else { return }
+    guard info.slot >= current.slot else { return }
     let path = Self.path(directory, info.slot)
-    let file = try check("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
-    if currentFile >= 0 {
-      close(currentFile)
-      unlink(Self.path(directory, current.slot))
-    } else {
-      // The first of this life: what was found damaged at its start goes as well.
-      for name in try DirectoryListing.names(directory) where name.hasPrefix("snapshot-") {
-        guard let slot = UInt64(name.dropFirst("snapshot-".count)), slot < info.slot.rawValue
-        else { continue }
-        unlink(Self.path(directory, Slot(slot)))
-      }
+    let file = try check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
+    guard let head = try? SnapshotFile.head(reading(file, path)), head.info == info else {
+      close(file)
+      throw SystemError("pread", path, code: EIO)
     }
-    current = info
-    currentFile = file
+    if let open, open.servedAt > .zero, open.head.info != info {
+      kept.append(open)
+      if kept.count > Self.keptMax { kept.removeFirst() }
+    }
+    open = OpenSnapshot(file, head, path, reader)
+    try removeOlder()
+    removeIncoming()
   }
 
-  /// Appends a piece of the newest snapshot.
-  func chunk(
-    _ offset: UInt64, lengthMax: Int, into bytes: inout [UInt8]
-  ) throws(SystemError) {
-    let length = min(lengthMax, Int(current.length - min(offset, current.length)))
-    let (file, start) = (currentFile, bytes.count)
-    bytes.append(contentsOf: repeatElement(0, count: length))
-    var done = 0
-    while done < length {
-      let read = try check("pread", directory) {
-        bytes.withUnsafeMutableBytes {
-          pread(
-            file, $0.baseAddress! + start + done, length - done,
-            off_t(SnapshotFileHeader.length + Int(offset) + done))
-        }
-      }
-      guard read > 0 else { throw SystemError("pread", "snapshot \(current.slot)", code: EIO) }
-      done += read
-    }
+  // MARK: For peers
+
+  /// Whether it can be read from here, although there may be a newer one: a transfer that takes longer than the next snapshot
+  /// shall come to its end.
+  func keeps(_ info: SnapshotInfo) -> Bool { file(of: info) != nil }
+
+  private func file(of info: SnapshotInfo) -> OpenSnapshot? {
+    info == current ? open : kept.last { $0.head.info == info }
   }
+
+  /// Appends a piece of a snapshot that is kept, when every block of it is what it was; otherwise says what is wrong, and
+  /// appends nothing: no peer is given damaged bytes.
+  func chunk(
+    of info: SnapshotInfo, _ offset: UInt64, lengthMax: Int, now: Instant,
+    into bytes: inout [UInt8]
+  ) -> String? {
+    guard let file = file(of: info) else { return "it is not kept any more" }
+    file.servedAt = max(now, Instant(nanoseconds: 1))
+    return file.chunk(offset, lengthMax: lengthMax, into: &bytes)
+  }
+
+  /// Gives up earlier ones that no peer has asked for since then.
+  func forget(unreadSince time: Instant) { kept.removeAll { $0.servedAt < time } }
 
   // MARK: A peer's snapshot
 
@@ -161,137 +238,60 @@ final class SnapshotStore {
     _ chunk: SnapshotChunk, _ bytes: RawSpan, isLast: Bool
   ) throws(SystemError) {
     do throws(SystemError) {
-      try keep(chunk, bytes, isLast: isLast)
+      if chunk.offset == 0, incoming?.head.info != chunk.snapshot || incoming?.isUntouched == false
+      {
+        incoming = try IncomingSnapshot(chunk.snapshot, incomingPath, changes)
+      }
+      // Of one that was given up, and whose sender does not know yet.
+      guard let file = incoming, file.head.info == chunk.snapshot else { return }
+      try file.append(bytes, at: Int(chunk.offset))
+      if isLast { finish(file) }
     } catch {
       guard error.isNoRoom else { throw error }
-      if incoming >= 0 { close(incoming) }
-      incoming = -1
-      unlink(incomingPath)
-      completed(.unstored(chunk.snapshot, error))
+      incoming = nil
+      changes.remove(incomingPath)
+      completed(.unstored(chunk.snapshot, .noRoom(error)))
     }
   }
 
-  private var incomingPath: String { "\(directory)/snapshot-incoming.tmp" }
+  /// Bytes of a peer's snapshot that an earlier life has received; empty where there are none from this place on.
+  func atHand(_ fetch: SnapshotFetch, lengthMax: Int) -> [UInt8] {
+    guard let incoming, incoming.head.info == fetch.snapshot else { return [] }
+    return incoming.bytes(at: Int(fetch.offset), lengthMax: lengthMax, reader)
+  }
 
-  private func keep(
-    _ chunk: SnapshotChunk, _ bytes: RawSpan, isLast: Bool
-  ) throws(SystemError) {
-    let temporary = incomingPath
-    if chunk.offset == 0 {
-      if incoming >= 0 { close(incoming) }
-      incoming = try check("open", temporary) {
-        open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-      }
-      var head: [UInt8] = []
-      SnapshotFileHeader(chunk.snapshot).encode(into: &head)
-      try SnapshotFile.write(head.span.bytes, to: incoming, at: 0, temporary)
-    }
-    // Of one that was given up, and whose sender does not know yet.
-    guard incoming >= 0 else { return }
-    try SnapshotFile.write(
-      bytes, to: incoming, at: SnapshotFileHeader.length + Int(chunk.offset), temporary)
-    guard isLast else { return }
-    let (directory, file, info, completed) = (directory, incoming, chunk.snapshot, completed)
-    incoming = -1
+  /// All of it is there: has it made durable, read back and named.
+  private func finish(_ file: IncomingSnapshot) {
+    incoming = nil
+    let (info, isSent) = (file.head.info, file.isWhole)
+    let (directory, changes, reader, completed) = (directory, changes, reader, completed)
+    let job = IncomingJob(file)
     worker.run {
-      defer { close(file) }
+      let path = job.file.path
       do throws(SystemError) {
-        let isValid = try SnapshotFile.verified(file, temporary) == info
-        if isValid {
-          try check("fsync", temporary) { fsync(file) }
-          let path = Self.path(directory, info.slot)
-          try check("rename", path) { rename(temporary, path) }
-          try DirectoryListing.flush(directory)
+        guard isSent else {
+          changes.remove(path)
+          return completed(.stored(info, isValid: false))
         }
-        completed(.stored(info, isValid: isValid))
+        try job.file.finish()
+        if let problem = SnapshotFile.problem(of: path, info, reader) {
+          changes.remove(path)
+          return completed(.unstored(info, .misread(path: path, problem: problem)))
+        }
+        try changes.rename(path, Self.path(directory, info.slot))
+        try changes.flushDirectory(directory)
+        completed(.stored(info, isValid: true))
       } catch {
         guard error.isNoRoom else { return completed(.failed(error)) }
-        unlink(temporary)
-        completed(.unstored(info, error))
+        changes.remove(path)
+        completed(.unstored(info, .noRoom(error)))
       }
     }
   }
 }
 
-/// One snapshot's file.
-enum SnapshotFile {
-  private static let pieceLength = 1 << 20
-
-  /// Writes all of `source`, flushes it, and returns what it is. The head comes last: a file without one is none.
-  static func write(
-    _ source: any SnapshotReading, to path: String
-  ) throws(SystemError) -> SnapshotInfo {
-    var source = source
-    let file = try check("open", path) { open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600) }
-    defer { close(file) }
-    var info = SnapshotInfo(slot: source.slot, length: 0, digest: 0)
-    var checksum: UInt32 = 0
-    var piece: [UInt8] = []
-    while source.chunk(limit: pieceLength, into: &piece) {
-      checksum = CRC32C.checksum(piece, seed: checksum)
-      try write(piece.span.bytes, to: file, at: SnapshotFileHeader.length + Int(info.length), path)
-      info.length += UInt64(piece.count)
-      piece.removeAll(keepingCapacity: true)
-    }
-    info.digest = UInt64(checksum)
-    var head: [UInt8] = []
-    SnapshotFileHeader(info).encode(into: &head)
-    try write(head.span.bytes, to: file, at: 0, path)
-    try check("fsync", path) { fsync(file) }
-    return info
-  }
-
-  static func write(
-    _ bytes: RawSpan, to file: Int32, at offset: Int, _ path: String
-  ) throws(SystemError) {
-    var done = 0
-    while done < bytes.byteCount {
-      let written = try check("pwrite", path) {
-        bytes.withUnsafeBytes {
-          pwrite(file, $0.baseAddress! + done, $0.count - done, off_t(offset + done))
-        }
-      }
-      guard written > 0 else { throw SystemError("pwrite", path, code: ENOSPC) }
-      done += written
-    }
-  }
-
-  /// What its head says; nil when it has none.
-  static func head(
-    _ file: Int32, _ path: String, _ reader: FileReader = .system
-  ) throws(SystemError) -> SnapshotInfo? {
-    let head = try reader.bytes(file, path, at: 0, count: SnapshotFileHeader.length)
-    return SnapshotFileHeader(head.span.bytes)?.info
-  }
-
-  /// What the file holds, nil when it is not a whole snapshot.
-  static func verified(
-    _ file: Int32, _ path: String, _ reader: FileReader = .system
-  ) throws(SystemError) -> SnapshotInfo? {
-    var status = stat()
-    try check("fstat", path) { fstat(file, &status) }
-    // The length is anything in a damaged head.
-    guard let info = try head(file, path, reader),
-      UInt64(status.st_size) == UInt64(SnapshotFileHeader.length) &+ info.length
-    else { return nil }
-    var checksum: UInt32 = 0
-    try read(file, info, path, reader) { checksum = CRC32C.checksum($0, seed: checksum) }
-    return UInt64(checksum) == info.digest ? info : nil
-  }
-
-  /// Hands all of a snapshot's bytes to `body`, piece by piece.
-  static func read(
-    _ file: Int32, _ info: SnapshotInfo, _ path: String, _ reader: FileReader,
-    _ body: (RawSpan) -> Void
-  ) throws(SystemError) {
-    var offset = 0
-    while offset < Int(info.length) {
-      let piece = try reader.bytes(
-        file, path, at: SnapshotFileHeader.length + offset,
-        count: min(pieceLength, Int(info.length) - offset))
-      guard !piece.isEmpty else { throw SystemError("pread", path, code: EIO) }
-      body(piece.span.bytes)
-      offset += piece.count
-    }
-  }
+/// Handed from the loop to the worker, and touched by nobody else from then on.
+private struct IncomingJob: @unchecked Sendable {
+  let file: IncomingSnapshot
+  init(_ file: IncomingSnapshot) { self.file = file }
 }

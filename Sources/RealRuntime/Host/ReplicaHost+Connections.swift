@@ -287,6 +287,8 @@ extension ReplicaHost {
     vouch()
     makeMemory()
     watchRoom()
+    scrubOn()
+    forgetSnapshots()
     continueStopping()
   }
 }

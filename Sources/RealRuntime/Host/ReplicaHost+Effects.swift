@@ -25,7 +25,7 @@ extension ReplicaHost {
     case .takeSnapshot:
       snapshots.take(application.snapshot())
     case .sendSnapshotChunk(let to, let info, let offset, let lengthMax):
-      sendChunk(info, offset, lengthMax, to)
+      sendChunk(ChunkRequest(to: to, snapshot: info, offset: offset, lengthMax: lengthMax))
     case .storeSnapshotChunk(let chunk, let isLast):
       store(chunk, isLast: isLast)
     case .restoreSnapshot(let info):
@@ -50,26 +50,6 @@ extension ReplicaHost {
     } catch {
       fail(.journal(error))
     }
-  }
-
-  private func sendChunk(
-    _ info: SnapshotInfo, _ offset: UInt64, _ lengthMax: UInt32, _ to: ReplicaID
-  ) {
-    guard info == snapshots.current else { return }
-    message.removeAll(keepingCapacity: true)
-    do throws(SystemError) {
-      try snapshots.chunk(offset, lengthMax: Int(lengthMax), into: &message)
-    } catch {
-      return fail(.snapshot(error))
-    }
-    let chunk = SnapshotChunk(
-      snapshot: info, offset: offset,
-      bytes: BytesRef(position: 0, length: UInt32(message.count)))
-    guard let connection = link(of: to)?.open(configuration.limits) else { return }
-    message.withUnsafeBytes {
-      connection.append(.snapshotChunk(chunk), epoch: membership.epoch, payload: $0.bytes)
-    }
-    touch(connection)
   }
 
   private func store(_ chunk: SnapshotChunk, isLast: Bool) {

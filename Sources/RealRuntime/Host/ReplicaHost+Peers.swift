@@ -48,7 +48,7 @@ extension ReplicaHost {
   }
 
   func send(_ message: Message, on link: PeerLink) {
-    guard hasRoomForAnswer(to: message) else { return }
+    guard hasRoomForAnswer(to: message), !hasAtHand(message, from: link.id) else { return }
     // What cannot be sent is lost, as on any network: the protocol sends again what matters.
     guard let connection = link.open(configuration.limits) else { return }
     connection.append(message, epoch: membership.epoch, log)
@@ -232,6 +232,7 @@ extension ReplicaHost {
       return
     }
     guard !decoded.payload.isEmpty else {
+      if answersFromKept(decoded.envelope) { return }
       return step(.messageReceived(decoded.envelope))
     }
     let payload = bytes.extracting(decoded.payload)
@@ -260,7 +261,7 @@ extension ReplicaHost {
 
   /// A chunk goes from the socket's buffer to its file: a replica whose log buffer is full of slots behind a gap needs the
   /// snapshot to give any of them back.
-  private func takeChunk(_ envelope: Envelope, _ bytes: UnsafeRawBufferPointer) {
+  func takeChunk(_ envelope: Envelope, _ bytes: UnsafeRawBufferPointer) {
     incomingChunk = bytes
     step(.messageReceived(envelope))
     incomingChunk = nil

@@ -6,6 +6,8 @@ enum HostRequest: Sendable {
   case dialed(ReplicaID, Result<Int32, DialFailure>, isBridged: Bool)
   case bridged(Connection.Kind, TLSBridge.Bridged)
   case snapshot(SnapshotStore.Completion)
+  case scrubbed(ScrubPass.Report)
+  case chunkAtHand(SnapshotFetch, from: ReplicaID)
   case status(@Sendable (HostStatus?) -> Void)
   case trace(@Sendable ([TraceMark]?) -> Void)
   case transfer(to: ReplicaID?)
@@ -60,6 +62,10 @@ public struct HostStatus: Hashable, Sendable {
   public var counters: HostCounters
   /// Why it does not vote and what it waits for; nil for a sound replica.
   public var suspicion: String?
+  /// What was looked at of the files at rest.
+  public var scrub: ScrubCounters
+  /// What of them is damaged, and what its repair waits for; nil when nothing is known to be.
+  public var damage: String?
 }
 
 extension ReplicaHost {
@@ -68,13 +74,13 @@ extension ReplicaHost {
       switch request {
       case .dialed(let id, let result, let isBridged): dialed(id, result, isBridged: isBridged)
       case .bridged(let kind, let connection): bridged(kind, connection)
-      case .snapshot(.taken(let info)):
-        if room.untaken != nil { snapshotSucceeded() }
-        step(.snapshotTaken(info))
+      case .snapshot(.taken(let info)): snapshotTaken(info)
       case .snapshot(.stored(let info, let isValid)): step(.snapshotStored(info, isValid: isValid))
-      case .snapshot(.untaken(let error)): snapshotUntaken(error)
-      case .snapshot(.unstored(let info, let error)): snapshotUnstored(info, error)
+      case .snapshot(.untaken(let setback)): snapshotUntaken(setback)
+      case .snapshot(.unstored(let info, let setback)): snapshotUnstored(info, setback)
       case .snapshot(.failed(let error)): fail(.snapshot(error))
+      case .scrubbed(let report): scrubbed(report)
+      case .chunkAtHand(let fetch, let peer): takeChunkAtHand(fetch, from: peer)
       case .status(let answer): answer(status)
       case .trace(let answer): answer(stageClock.tracer.remembered)
       case .transfer(let target): transfer(to: target)
@@ -107,7 +113,7 @@ extension ReplicaHost {
           isShortOfRoom: $0.isShortOfRoom)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
-      counters: counters, suspicion: suspicion)
+      counters: counters, suspicion: suspicion, scrub: scrub.counters, damage: damageAtRest)
   }
 
   /// Hands leadership over, to whom is wanted or to any peer that is connected.

@@ -4,10 +4,10 @@ import Protocol
 
 /// What a host knows about room on disks, its own and its peers'.
 struct RoomWatch {
-  /// Why the last snapshot was given up for want of space, until one is written.
-  var untaken: SystemError?
+  /// Why the last snapshot was given up, until one is written.
+  var untaken: SnapshotSetback?
   /// The same for a peer's; its sender is not asked again before `snapshotRetryAt`.
-  var unstored: SystemError?
+  var unstored: SnapshotSetback?
   /// When a snapshot is tried again.
   var snapshotRetryAt = Instant.zero
   /// How much was free when it was given up, in bytes: as soon as there is more it is tried at once.
@@ -142,19 +142,21 @@ extension ReplicaHost {
 
   // MARK: Snapshots
 
-  func snapshotUntaken(_ error: SystemError) {
-    room.untaken = error
-    snapshotGivenUp(error)
+  func snapshotUntaken(_ setback: SnapshotSetback) {
+    room.untaken = setback
+    scrub.isRewriting = false
+    snapshotGivenUp(setback)
   }
 
-  func snapshotUnstored(_ info: SnapshotInfo, _ error: SystemError) {
-    room.unstored = error
-    snapshotGivenUp(error)
+  func snapshotUnstored(_ info: SnapshotInfo, _ setback: SnapshotSetback) {
+    room.unstored = setback
+    snapshotGivenUp(setback)
     step(.snapshotStored(info, isValid: false))
   }
 
-  private func snapshotGivenUp(_ error: SystemError) {
-    refusals.note("snapshot given up, it is tried again: \(error)", now: now, logger)
+  private func snapshotGivenUp(_ setback: SnapshotSetback) {
+    refusals.note("snapshot given up, it is tried again: \(setback)", now: now, logger)
+    if setback.shortage == nil { scrub.counters.misreads &+= 1 }
     room.freeWhenGivenUp = freeBytes
     room.snapshotRetryAt = now + room.snapshotWait
     room.snapshotWait = min(room.snapshotWait * 2, RoomWatch.snapshotWaitMax)
@@ -200,10 +202,11 @@ extension ReplicaHost {
   /// Why commands are refused or this replica stands aside, and what to do; nil when there is room.
   var noRoomReason: String? {
     let directory = snapshots.directory
-    if room.isShort, let error = journal.shortage ?? room.untaken {
+    if room.isShort, let error = journal.shortage ?? room.untaken?.shortage {
       return "no room in \(directory): \(error); make room there, and it goes on by itself"
     }
-    if let error = room.untaken ?? room.unstored {
+    if room.isShort, let setback = room.untaken { return "\(setback)" }
+    if let error = room.untaken?.shortage ?? room.unstored?.shortage {
       return "no room in \(directory) for a snapshot: \(error); make room there, it is tried again"
     }
     let full = links.filter { $0.isShortOfRoom }.map { "\($0.id)" }

@@ -19,6 +19,8 @@ final class ReplicaHost {
   let worker: WorkerThread
   /// Looks names up and dials; never the thread that writes snapshots, which may be busy for long.
   let dialer: WorkerThread
+  /// Reads files at rest, slowly.
+  let scrubber: WorkerThread
   let log: LogBuffer
   let snapshots: SnapshotStore
   let journal: FileJournal
@@ -80,6 +82,8 @@ final class ReplicaHost {
   /// What the log was told last.
   var lastNews: RoleNews?
   var room = RoomWatch()
+  var scrub = ScrubWatch()
+  var pace: TransferPace
   var stopping: Stopping?
   var failure: HostFailure?
   /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
@@ -125,6 +129,7 @@ final class ReplicaHost {
     stageClock = StageClock(
       slots: 2 * configuration.options.windowSlots, traceRate: configuration.traceRate)
     self.configuration = configuration
+    pace = TransferPace(bytesPerSecond: configuration.snapshotTransferBytesPerSecond)
     self.application = application
     self.logger = logger
     membership = try configuration.membership
@@ -139,6 +144,7 @@ final class ReplicaHost {
     self.mailbox = mailbox
     worker = try WorkerThread(name: "rsl-files")
     dialer = try WorkerThread(name: "rsl-dial")
+    scrubber = try WorkerThread(name: "rsl-scrub")
     let capacity = configuration.logCapacity
     log = try LogBuffer(capacity: capacity)
     scratch = .allocate(byteCount: configuration.limits.frameBytes + Self.receiveMax, alignment: 16)
@@ -226,7 +232,7 @@ final class ReplicaHost {
     endTurn()
     while failure == nil, !isStopped {
       do throws(SystemError) {
-        try poller.wait(until: min(deadline, nextHousekeeping)) { event in
+        try poller.wait(until: min(deadline, nextHousekeeping, pace.due)) { event in
           if now == .zero { now = MonotonicClock.now() }
           handle(event)
         }
@@ -239,6 +245,7 @@ final class ReplicaHost {
         deadline = .never
         step(.deadlineReached)
       }
+      if now >= pace.due { sendChunks() }
       if now >= nextHousekeeping { keepHouse() }
       endTurn()
     }

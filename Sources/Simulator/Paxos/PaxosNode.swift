@@ -144,23 +144,11 @@ enum PaxosFiles {
     name.hasPrefix(prefix) ? UInt64(name.dropFirst(prefix.count)) : nil
   }
 
-  static func frame(_ info: SnapshotInfo, _ bytes: [UInt8]) -> [UInt8] {
-    var file: [UInt8] = []
-    file.reserveCapacity(SnapshotFileHeader.length + bytes.count)
-    SnapshotFileHeader(info).encode(into: &file)
-    file.append(contentsOf: bytes)
-    return file
-  }
-
   /// The snapshot in a file; nil for one that a crash has left incomplete, or that is damaged. The name is all that vouches for
   /// its slot.
   static func unframe(_ file: [UInt8], slot: Slot) -> (SnapshotInfo, [UInt8])? {
-    guard let info = SnapshotFileHeader(file.span.bytes)?.info, info.slot == slot else {
-      return nil
-    }
-    let bytes = Array(file[SnapshotFileHeader.length...])
-    guard UInt64(bytes.count) == info.length, UInt64(CRC32C.checksum(bytes)) == info.digest
+    guard let check = SnapshotFileHead.check(file), check.head.info.slot == slot, check.isWhole
     else { return nil }
-    return (info, bytes)
+    return (check.head.info, Array(file[check.head.length..<check.head.tableOffset]))
   }
 }

@@ -224,7 +224,7 @@ extension PaxosSystem {
     let info = SnapshotInfo(
       slot: slot, length: UInt64(bytes.count), digest: UInt64(CRC32C.checksum(bytes)))
     world.write(
-      node, file: PaxosFiles.snapshot(slot), at: 0, PaxosFiles.frame(info, bytes))
+      node, file: PaxosFiles.snapshot(slot), at: 0, SnapshotFileHead.file(info, bytes))
     nodes[n].flushes.append((world.flush(node), .snapshotTaken(info)))
   }
 
@@ -233,8 +233,9 @@ extension PaxosSystem {
     _ to: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     guard let file = world.read(node, file: PaxosFiles.snapshot(info.slot)) else { return }
-    let start = SnapshotFileHeader.length + Int(offset)
-    let end = min(file.count, start + Int(lengthMax))
+    let head = SnapshotFileHead(info)
+    let start = head.length + Int(offset)
+    let end = min(file.count, head.tableOffset, start + Int(lengthMax))
     let bytes = arena.append(file[start..<end])
     send(
       .snapshotChunk(SnapshotChunk(snapshot: info, offset: offset, bytes: bytes)), from: node,
@@ -254,7 +255,7 @@ extension PaxosSystem {
     if isValid {
       world.write(
         node, file: PaxosFiles.snapshot(info.slot), at: 0,
-        PaxosFiles.frame(info, nodes[n].incoming))
+        SnapshotFileHead.file(info, nodes[n].incoming))
     }
     nodes[n].flushes.append((world.flush(node), .snapshotStored(info, isValid: isValid)))
   }

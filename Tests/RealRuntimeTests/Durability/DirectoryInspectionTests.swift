@@ -88,23 +88,32 @@ import Testing
     #expect(try contents(rig) == before)
   }
 
-  @Test func aSnapshotIsHeldAgainstItsChecksum() throws {
+  @Test func aSnapshotIsHeldAgainstItsChecksums() async throws {
     let rig = try makeRig()
-    let content = [UInt8](repeating: 3, count: 5_000)
-    var bytes: [UInt8] = []
-    SnapshotFileHeader(
-      SnapshotInfo(
-        slot: Slot(20), length: UInt64(content.count), digest: UInt64(CRC32C.checksum(content)))
-    ).encode(into: &bytes)
+    let content = [UInt8](repeating: 3, count: 150_000)
+    let info = SnapshotInfo(
+      slot: Slot(20), length: UInt64(content.count), digest: UInt64(CRC32C.checksum(content)))
     let path = rig.directory.path + "/snapshot-20"
-    try Data(bytes + content).write(to: URL(filePath: path))
+    try Data(SnapshotFileHead.file(info, content)).write(to: URL(filePath: path))
     let whole = try DirectoryInspection(directory: rig.directory.path)
     #expect(whole.problems == [] && whole.journal?.slots == 20)
-    #expect(whole.snapshots.map(\.slot) == [20] && whole.snapshots[0].contentBytes == 5_000)
-    try change(path, at: 4_000, [4])
+    #expect(whole.snapshots.map(\.slot) == [20] && whole.snapshots[0].contentBytes == 150_000)
+    #expect(whole.snapshots[0].version == 2 && whole.snapshots[0].blocks == 3)
+    try change(path, at: 70_000, [4])
     let damaged = try DirectoryInspection(directory: rig.directory.path)
-    #expect(damaged.problems == ["snapshot-20: not whole"])
+    #expect(damaged.problems == ["snapshot-20: not whole, damaged in block 1 of 3"])
     #expect(damaged.snapshots.map(\.isWhole) == [false])
+    #expect(damaged.snapshots[0].badBlocks == [1])
+    let result = try await RslProcess.run("inspect", rig.directory.path)
+    #expect(
+      result.output.contains("snapshot-20: version 2, slot 20, 150000 bytes in 3 blocks"),
+      "\(result.output)")
+    // A block that cannot be read, and one that is not what it was.
+    let reader = FileReader.failing(path, from: 0, to: 0)
+    #expect(try DirectoryInspection(directory: rig.directory.path, reader: reader) == damaged)
+    let unreadable = FileReader.failing(path, from: 135_168, to: 139_264)
+    let two = try DirectoryInspection(directory: rig.directory.path, reader: unreadable)
+    #expect(two.snapshots[0].badBlocks == [1, 2])
     // What a crash leaves under a temporary name harms nobody.
     try FileManager.default.moveItem(atPath: path, toPath: rig.directory.path + "/snapshot-new.tmp")
     #expect(try DirectoryInspection(directory: rig.directory.path).problems == [])

@@ -163,8 +163,20 @@ struct StorageFields {
 
   private mutating func addSnapshot(_ file: String) throws {
     var offset = 0
-    add(file, [("magic", 8), ("slot", 8), ("length", 8), ("digest", 8)], from: &offset)
-    addBytes(file, "content", offset..<(try bytes(file).count), nil)
+    let all = try bytes(file)
+    let head = try SnapshotFileHead(all.span.bytes)
+    add(
+      file,
+      [
+        ("magic", 4), ("version", 4), ("slot", 8), ("length", 8), ("digest", 8),
+        ("block length", 4),
+        ("checksum", 4),
+      ], from: &offset)
+    addBytes(file, "content", offset..<head.tableOffset, nil)
+    offset = head.tableOffset
+    for number in 0..<head.blockCount {
+      add(file, [("checksum of block \(number)", 4)], from: &offset)
+    }
     addWhole(file)
   }
 

@@ -1,0 +1,41 @@
+// Segments at rest, looked at one by one while their replica runs: by recovery's own code, with what only a running host knows,
+// namely how much of each had been durable.
+extension JournalRecovery {
+  /// Where the log leaves a segment that is no longer written to, in bytes, as the header says that goes on from there; nil
+  /// where no header does: nothing of such a segment is part of the log, or its successor's header is lost.
+  ///
+  /// - Parameter headers: of all segments whose headers are whole, in order of their numbers.
+  public static func end(of segment: UInt64, headers: [SegmentHeader]) -> Int? {
+    // A later one of the same name wins: what the earlier one began was void.
+    headers.last { $0.continued.mark.segment == segment }.map { Int($0.continued.mark.offset) }
+  }
+
+  /// What is damaged in a segment all of which had been durable up to `end`, in bytes; empty when a recovery would read
+  /// everything there. Damage before a cure is none, as for recovery.
+  public static func damages(
+    in segment: JournalSegment, upTo end: Int, identity: JournalIdentity
+  ) -> [JournalDamage] {
+    do throws(JournalDamage) {
+      return try JournalRecovery([segment], identity).damages(upTo: end)
+    } catch {
+      return [error]
+    }
+  }
+
+  private func damages(upTo end: Int) throws(JournalDamage) -> [JournalDamage] {
+    guard let header = headers[0] else { return unreadable + [damage(0, 0, .header(flaws[0]))] }
+    // No slot is above this snapshot: which votes may be lost is not asked, only whether any record is.
+    let everything = SnapshotInfo(slot: .last, length: 0, digest: 0)
+    var fold = JournalFold(segments, everything)
+    try fold.begin(header.header, checksum: header.checksum, 0, isFirst: true)
+    let isThrough = try read(
+      Live(index: 0, end: end, isDurable: true), hasNext: false, into: &fold)
+    let last = fold.end.mark
+    var found = fold.finish().damages.filter { $0.what != .notCured }
+    if !isThrough, found.isEmpty {
+      // The records end before the log does, and behind them is nothing that could be one.
+      found = [damage(0, Int(last.offset), .record(.truncated))]
+    }
+    return unreadable + found
+  }
+}
