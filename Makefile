@@ -114,9 +114,7 @@ storage-matrix: bootstrap ## One fault in each field of each file of a real repl
 
 guest: bootstrap ## Journals on an emulated NVDIMM in a QEMU guest, which is killed under load
 	$(SWIFT) build $(checked) --build-tests
-	$(rsl) --product rsl
-	@scripts/guest "$$($(rsl) --show-bin-path)/rsl" \
-	  "$$($(SWIFT) build $(checked) --show-bin-path)/swift-rslPackageTests.xctest"
+	@bin=$$($(SWIFT) build $(checked) --show-bin-path); scripts/guest "$$bin/rsl" "$$bin/swift-rslPackageTests.xctest"
 
 soak: soak-simulator soak-cluster ## Both of the next two, one after the other
 

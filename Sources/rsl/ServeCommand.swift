@@ -1,6 +1,7 @@
 import ArgumentParser
 import CoreMetrics
 import Foundation
+import Protocol
 import RealRuntime
 
 /// Which configuration a command works with.
@@ -51,16 +52,35 @@ struct Serve: AsyncParsableCommand {
 
 struct Format: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make a replica's data directory, once, before its first start.")
+    abstract: "Make a replica's data directory, once, before its first start.",
+    discussion: """
+      The replica may vote from its first start on. So never a second time for the same member: a lost directory is made anew by \
+      `rsl recover --wiped`. And for a member of a cluster that `rsl recover --last-survivor` has founded only with \
+      --founded-up-to: without it a majority of such members could begin the log anew.
+      """)
 
+  @Option(
+    help: ArgumentHelp(
+      "In a cluster founded on a last survivor, the slot that `rsl recover` has printed: the replica has no vote before it "
+        + "holds the log up to there.", valueName: "slot"))
+  var foundedUpTo: UInt64?
   @OptionGroup var arguments: ConfigurationArguments
+
+  func validate() throws {
+    if foundedUpTo == 0 { throw ValidationError("--founded-up-to must be above zero") }
+  }
 
   func run() throws {
     let configuration = try arguments.load().configuration
+    let (path, cluster) = (configuration.dataDirectory, configuration.cluster)
     do {
-      try DataDirectory.format(
-        configuration.dataDirectory, cluster: configuration.cluster,
-        replica: configuration.replica)
+      if let foundedUpTo {
+        try DataDirectory.formatJoining(
+          path, cluster: cluster, replica: configuration.replica,
+          membership: configuration.membership, foundedUpTo: Slot(foundedUpTo))
+      } else {
+        try DataDirectory.format(path, cluster: cluster, replica: configuration.replica)
+      }
     } catch {
       throw CommandFailure(.usage, "\(error)")
     }

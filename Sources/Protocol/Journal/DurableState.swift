@@ -136,6 +136,11 @@ public struct DurableState: Equatable, Sendable {
     forgot(upTo: forgotten)
   }
 
+  /// Leaves out where values lie.
+  mutating func unplace() {
+    for i in entries.indices { entries[i].value.bytes.position = 0 }
+  }
+
   /// Records of slots up to this one were read and are not in `entries`.
   mutating func forgot(upTo slot: Slot) {
     var doubt = doubt ?? JournalDoubt(isPromiseLost: false, slotsUpTo: .zero)

@@ -76,6 +76,20 @@ public struct RecoveredJournal: Equatable, Sendable {
     journal.durable.doubt = JournalDoubt(isPromiseLost: true, slotsUpTo: nil)
     return journal
   }()
+
+  /// Of a new member of a cluster that was founded on a log up to this slot: it has promised nobody anything, and must not help
+  /// to choose anything before it holds that log. Recovery takes it for a journal whose first segments are gone.
+  public static func joining(upTo slot: Slot) -> RecoveredJournal {
+    var journal = fresh
+    journal.highestSlot = slot
+    return journal
+  }
+
+  /// Nothing is damaged but that the first segments are gone.
+  var isOnlyCut: Bool {
+    !damages.isEmpty
+      && damages.allSatisfy { if case .slotsMissing = $0.what { true } else { false } }
+  }
 }
 
 /// Reads a journal back: a pure fold from bytes to `RecoveredJournal`, or the reason why not.

@@ -80,7 +80,8 @@ public struct JournalWriter: Hashable, Sendable {
     chosenUpTo = recovered.durable.chosenUpTo
     snapshot = recovered.durable.snapshot
     highestSlot = recovered.highestSlot
-    doubt = recovered.durable.doubt
+    // That the first segments are gone, every header says by its highest slot, and how far that goes.
+    doubt = recovered.isOnlyCut ? nil : recovered.durable.doubt
   }
 
   /// Begins the next segment: appends its header and returns its number. What is appended from now on belongs to it, and is

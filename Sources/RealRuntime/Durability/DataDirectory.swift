@@ -22,6 +22,8 @@ public enum DataDirectory {
     case inUse(String)
     case nobodyToLearnFrom(ReplicaID)
     case unreadable(String, why: String)
+    /// No new cluster can be founded on this directory.
+    case cannotFound(String, why: String)
     case system(SystemError)
 
     public var description: String {
@@ -40,6 +42,7 @@ public enum DataDirectory {
       case .unreadable(let path, let why):
         "\(path)/identity is damaged (\(why)), and no segment of the journal says whose directory it is; restore it from a "
           + "copy of this directory"
+      case .cannotFound(let path, let why): "no cluster can be founded on \(path): \(why)"
       case .system(let error): "\(error)"
       }
     }
@@ -64,8 +67,29 @@ public enum DataDirectory {
     _ path: String, cluster: ClusterID, replica: ReplicaID, membership: Configuration
   ) throws(Failure) {
     guard membership.quorum.voters > 1 else { throw .nobodyToLearnFrom(replica) }
+    try make(path, cluster, replica, membership, after: .wiped)
+  }
+
+  /// Makes a directory for a new member of a cluster that was founded on a last survivor's log up to `slot` (`found`). Like
+  /// a replica that has lost its directory it has no voice, until it holds that log: members without it could choose something
+  /// else in its place.
+  ///
+  /// Refuses a directory that holds anything, and a configuration of one member.
+  public static func formatJoining(
+    _ path: String, cluster: ClusterID, replica: ReplicaID, membership: Configuration,
+    foundedUpTo slot: Slot
+  ) throws(Failure) {
+    guard membership.quorum.voters > 1 else { throw .nobodyToLearnFrom(replica) }
+    try make(path, cluster, replica, membership, after: .joining(upTo: slot))
+  }
+
+  /// With a journal of one header.
+  private static func make(
+    _ path: String, _ cluster: ClusterID, _ replica: ReplicaID, _ membership: Configuration,
+    after journal: RecoveredJournal
+  ) throws(Failure) {
     var writer = JournalWriter(
-      identity: JournalIdentity(cluster: cluster, replica: replica), after: .wiped,
+      identity: JournalIdentity(cluster: cluster, replica: replica), after: journal,
       blockLength: FileJournal.blockLength)
     var bytes: [UInt8] = []
     let number = writer.beginSegment(under: membership.span, into: &bytes)
@@ -77,7 +101,7 @@ public enum DataDirectory {
   }
 
   /// Makes a directory one replica's when `prepare` has put into it what it is to begin with.
-  private static func make(
+  static func make(
     _ path: String, _ cluster: ClusterID, _ replica: ReplicaID,
     prepare: () throws(SystemError) -> Void
   ) throws(Failure) {
@@ -111,7 +135,7 @@ public enum DataDirectory {
   }
 
   /// A file with this content, durable but for its name.
-  private static func create(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
+  static func create(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
     let file = try check("open", path) {
       Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     }
@@ -138,18 +162,24 @@ public enum DataDirectory {
         path, found: line(text(owner.cluster, owner.replica)),
         expected: line(text(cluster, replica)))
     }
-    let lock = Glibc.open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard lock >= 0 else { throw .system(SystemError("open", path + "/lock")) }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      Glibc.close(lock)
-      throw .inUse(path)
-    }
+    let lock = try takeLock(path)
     let held = Lock(descriptor: lock, repaired: owner.flaw)
     guard owner.flaw != nil else { return held }
     do throws(SystemError) { try writeIdentity(path, cluster, replica) } catch {
       throw .system(error)
     }
     return held
+  }
+
+  /// Takes the directory for this process, as long as the descriptor is open.
+  static func takeLock(_ path: String) throws(Failure) -> Int32 {
+    let lock = Glibc.open(path + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard lock >= 0 else { throw .system(SystemError("open", path + "/lock")) }
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      Glibc.close(lock)
+      throw .inUse(path)
+    }
+    return lock
   }
 
   /// Whose directory it is, and what is wrong with the file that says so; changes nothing and takes no lock.

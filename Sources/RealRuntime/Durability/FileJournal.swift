@@ -44,6 +44,8 @@ final class FileJournal {
   private(set) var flushes: UInt64 = 0
   /// At the last call of `vouch`.
   private var flushesBefore: UInt64 = 0
+  /// Who is told what is written, in builds with contracts.
+  private let probe: WriteProbe
   /// Of persistent memory, two for each flush.
   private(set) var fences: UInt64 = 0
   private(set) var bytesWritten: UInt64 = 0
@@ -54,9 +56,12 @@ final class FileJournal {
     directory: String, options: NodeConfiguration.Journal, identity: JournalIdentity,
     configuration: ConfigurationSpan, recovered: RecoveredJournal, worker: WorkerThread,
     waker: WakeUp, reserve: JournalReserve = JournalReserve(),
-    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes,
+    probe: WriteProbe = WriteProbe()
   ) throws {
     self.directory = directory
+    self.probe = probe
+    probe.began(recovered)
     self.options = options
     let mode =
       options.flush == .direct && !SegmentFiles.takeDirectWrites(in: directory)
@@ -74,13 +79,13 @@ final class FileJournal {
       identity: identity, after: recovered,
       segmentLengthMax: options.segmentBytes - (isMapped ? 2 * Self.lineLength : 0),
       blockLength: isMapped ? Self.lineLength : Self.blockLength)
-    flusher = isMapped ? nil : try FlushThread(waker: waker, mode: mode)
+    flusher = isMapped ? nil : try FlushThread(waker: waker, mode: mode, probe: probe)
     self.reserve = reserve
     // One to be begun next, one for a restart, and as many as the reserve takes.
     let reserved = (reserve.total + options.segmentBytes - 1) / options.segmentBytes
     spares = try SpareSegments(
       directory: directory, length: options.segmentBytes, mode: mode, wanted: 2 + reserved,
-      isNew: recovered.segments.isEmpty, worker: worker, maker: maker)
+      isNew: recovered.segments.isEmpty, worker: worker, maker: maker, probe: probe)
     staged = FlushJob()
     resting = FlushJob()
     for segment in recovered.segments {
@@ -88,12 +93,14 @@ final class FileJournal {
       let descriptor = try SegmentFiles.open(path, mode: mode)
       // What could be read need not have been durable; from here on it counts as such.
       try check("fsync", path) { fsync(descriptor) }
+      probe.flushed(path)
       descriptors.append((segment.number, descriptor))
     }
     try beginSegment(nil)
     padToBlock()
     // The first step of the replica comes after its journal exists.
     try performStaged(nil)
+    probe.persisted(.zero)
   }
 
   deinit { for entry in descriptors { close(entry.descriptor) } }
@@ -111,6 +118,7 @@ final class FileJournal {
   }
 
   func append(_ record: JournalRecord, _ log: LogBuffer) throws(SystemError) {
+    probe.appended(record)
     if !writer.hasRoom(for: record) { try beginSegment(log.memory) }
     let payload = record.payload
     staged.append { bytes in
@@ -137,7 +145,7 @@ final class FileJournal {
     if bytesLeft < reserve.total, !spares.hasShortage { try spares.makeNow() }
     guard let flusher, staged.count > Self.inlineMax else {
       try performStaged(log.memory)
-      return flush.map { writer.flushed($0) }
+      return flush.map(note)
     }
     bytesWritten += UInt64(staged.count)
     lowestInFlight = staged.lowestPosition
@@ -165,13 +173,13 @@ final class FileJournal {
     guard hasRoom else { return }
     let flush = writer.flush()
     try performStaged(nil)
-    _ = writer.flushed(flush)
+    _ = note(flush)
   }
 
   /// Writes and flushes on this thread.
   private func performStaged(_ log: LogBuffer.Memory?) throws(SystemError) {
     bytesWritten += UInt64(staged.count)
-    staged.obey(mode)
+    staged.obey(mode, probe)
     try staged.perform(log)
     flushes += 1
     fences += UInt64(staged.fences)
@@ -192,7 +200,14 @@ final class FileJournal {
     if let failure = job.failure { throw failure }
     flushes += 1
     recycle(job)
-    return flush.map { writer.flushed($0) }
+    return flush.map(note)
+  }
+
+  /// What was flushed is durable.
+  private func note(_ flush: JournalFlush) -> JournalPosition {
+    let position = writer.flushed(flush)
+    probe.persisted(position)
+    return position
   }
 
   /// Deletes what is not needed when everything up to `slot` is in a durable snapshot.
@@ -322,7 +337,7 @@ enum SegmentFiles {
     return "journal-" + String(repeating: "0", count: max(0, 12 - digits.count)) + digits
   }
 
-  private static func number(_ name: String) -> UInt64? {
+  static func number(_ name: String) -> UInt64? {
     name.hasPrefix("journal-") ? UInt64(name.dropFirst("journal-".count)) : nil
   }
 

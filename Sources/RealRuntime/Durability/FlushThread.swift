@@ -23,6 +23,7 @@ final class FlushJob {
   private var isDirect = false
   /// Names of new files are made durable.
   private var keepsNames = true
+  private var probe = WriteProbe()
   var failure: SystemError?
   /// How many fences it took.
   private(set) var fences = 0
@@ -34,8 +35,9 @@ final class FlushJob {
   var count: Int { (0..<used).reduce(0) { $0 + parts[$1].bytes.count } }
   var lowestPosition: UInt64? { (0..<used).compactMap { parts[$0].bytes.lowestPosition }.min() }
 
-  /// What the configuration asks for.
-  func obey(_ mode: NodeConfiguration.FlushMode) {
+  /// What the configuration asks for, and who is told of it.
+  func obey(_ mode: NodeConfiguration.FlushMode, _ probe: WriteProbe) {
+    self.probe = probe
     flushes = mode == .fdatasync
     isDirect = mode == .direct
     keepsNames = mode != .none
@@ -76,14 +78,20 @@ final class FlushJob {
         continue
       }
       try write(&parts[i], log)
-      guard flushes else { continue }
       let descriptor = parts[i].descriptor
-      try check("fdatasync", "journal") { fdatasync(descriptor) }
+      if flushes { try check("fdatasync", "journal") { fdatasync(descriptor) } }
+      // Otherwise the writing itself is durable, unless nothing is.
+      if keepsNames { probe.flushed(descriptor) }
     }
     guard let (directory, number) = newSegment, keepsNames else { return }
+    let names = probe.nameChanges
     try DirectoryListing.flush(directory)
+    probe.namesFlushed(names)
     do throws(SystemError) {
+      probe.notedNewest(number)
+      let names = probe.nameChanges
       try SegmentFiles.noteNewest(number, in: directory)
+      probe.namesFlushed(names)
     } catch {
       // The witness of the one before stays, which proves less. A full disk must not end a replica that has room in its segments.
       guard error.isNoRoom else { throw error }
@@ -96,7 +104,9 @@ final class FlushJob {
     var result = Result<Int, SystemError>.success(0)
     let offset = part.offset
     part.bytes.gather(log, into: &vectors) { vectors in
-      result = Result { () throws(SystemError) in try mapping.store(vectors, at: offset) }
+      result = Result { () throws(SystemError) in
+        try mapping.store(vectors, at: offset, probe)
+      }
     }
     fences += try result.get()
   }
@@ -107,6 +117,7 @@ final class FlushJob {
     let total = part.bytes.count
     part.bytes.gather(log, into: &vectors) { vectors in
       if isDirect { fillBlocks(&vectors, total) }
+      probe.wrote(descriptor, at: offset, vectors)
       var (first, offset) = (0, offset)
       while first < vectors.count, failure == nil {
         let count = Int32(min(vectors.count - first, 1_024))
@@ -153,17 +164,19 @@ final class FlushThread {
     var isClosed = false
     let waker: WakeUp
     let mode: NodeConfiguration.FlushMode
+    let probe: WriteProbe
 
-    init(_ waker: WakeUp, _ mode: NodeConfiguration.FlushMode) {
+    init(_ waker: WakeUp, _ mode: NodeConfiguration.FlushMode, _ probe: WriteProbe) {
       self.waker = waker
       self.mode = mode
+      self.probe = probe
       pthread_mutex_init(&mutex, nil)
       pthread_cond_init(&condition, nil)
     }
 
     func run() {
       while let (job, log) = next() {
-        job.obey(mode)
+        job.obey(mode, probe)
         do throws(SystemError) { try job.perform(log) } catch { job.failure = error }
         pthread_mutex_lock(&mutex)
         done = job
@@ -181,8 +194,10 @@ final class FlushThread {
     }
   }
 
-  init(waker: WakeUp, mode: NodeConfiguration.FlushMode) throws(SystemError) {
-    let shared = Shared(waker, mode)
+  init(
+    waker: WakeUp, mode: NodeConfiguration.FlushMode, probe: WriteProbe
+  ) throws(SystemError) {
+    let shared = Shared(waker, mode, probe)
     self.shared = shared
     try startThread(name: "rsl-flush") { shared.run() }
   }

@@ -35,12 +35,15 @@ final class PmemMapping: @unchecked Sendable {
   ///
   /// The first word is stored last, when everything behind it is durable: before, what lies there is no record, so a crash
   /// leaves no part of the group in sight.
-  func store(_ vectors: [iovec], at offset: Int) throws(SystemError) -> Int {
+  func store(
+    _ vectors: [iovec], at offset: Int, _ probe: WriteProbe
+  ) throws(SystemError) -> Int {
     let total = vectors.reduce(0) { $0 + $1.iov_len }
     guard total <= length - offset else { throw SystemError("pmem store", path, code: ENOSPC) }
     let wordLength = MemoryLayout<UInt64>.size
     precondition(
       offset % wordLength == 0 && vectors[0].iov_len >= wordLength, "a group begins with a head")
+    probe.wrote(path, at: offset + wordLength, Self.rest(vectors, behind: wordLength))
     var end = offset
     for (place, vector) in vectors.enumerated() {
       let skipped = place == 0 ? wordLength : 0
@@ -49,13 +52,23 @@ final class PmemMapping: @unchecked Sendable {
       end += vector.iov_len
     }
     rsl_pmem_drain()
+    probe.flushed(path)
+    probe.wrote(path, at: offset, [iovec(iov_base: vectors[0].iov_base, iov_len: wordLength)])
     rsl_pmem_publish(
       base + offset, vectors[0].iov_base.loadUnaligned(as: UInt64.self))
     rsl_pmem_drain()
+    probe.flushed(path)
     if !isPersistent {
       try check("pmem_msync", path) { rsl_pmem_msync(base + offset, total) }
     }
     return 2
+  }
+
+  private static func rest(_ vectors: [iovec], behind count: Int) -> [iovec] {
+    var vectors = vectors
+    vectors[0].iov_base = vectors[0].iov_base + count
+    vectors[0].iov_len -= count
+    return vectors
   }
 }
 

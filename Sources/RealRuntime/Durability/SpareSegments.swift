@@ -17,6 +17,7 @@ final class SpareSegments: Sendable {
   let wanted: Int
   private let worker: WorkerThread
   private let maker: Maker
+  private let probe: WriteProbe
   private let state = Mutex(State())
   // What the loop looks at every turn: without the lock.
   private let readyCount = Atomic(0)
@@ -39,7 +40,8 @@ final class SpareSegments: Sendable {
   /// begin on a disk that is full.
   init(
     directory: String, length: Int, mode: NodeConfiguration.FlushMode, wanted: Int, isNew: Bool,
-    worker: WorkerThread, maker: @escaping Maker = SpareSegments.makeZeroes
+    worker: WorkerThread, maker: @escaping Maker = SpareSegments.makeZeroes,
+    probe: WriteProbe = WriteProbe()
   ) throws(SystemError) {
     self.directory = directory
     self.length = length
@@ -47,13 +49,16 @@ final class SpareSegments: Sendable {
     self.wanted = wanted
     self.worker = worker
     self.maker = maker
+    self.probe = probe
     for name in try DirectoryListing.names(directory) where name.hasPrefix("spare") {
       let path = directory + "/" + name
       if let number = Int(name.dropFirst("spare-".count)), count < wanted, isWhole(path) {
         state.withLock { $0.number = max($0.number, number + 1) }
+        probe.flushed(path)
         add(path)
       } else {
         unlink(path)
+        probe.removed(path)
       }
     }
     while count < (isNew ? wanted : 2) {
@@ -81,8 +86,10 @@ final class SpareSegments: Sendable {
     }
     if let spare {
       try check("rename", name) { rename(spare, name) }
+      probe.renamed(spare, to: name)
     } else {
       try Self.reserve(name, length)
+      probe.added(name)
     }
     return try SegmentFiles.open(name, mode: mode)
   }
@@ -93,6 +100,7 @@ final class SpareSegments: Sendable {
       close(descriptor)
       if count < wanted, void(name) { return }
       unlink(name)
+      probe.removed(name)
       // Its space may be what another one lacked.
       if hasShortage { makeMissing() }
     }
@@ -120,6 +128,7 @@ final class SpareSegments: Sendable {
     let path = newPath()
     do throws(SystemError) {
       try noting { () throws(SystemError) in try Self.reserve(path, length) }
+      probe.added(path)
       add(path)
     } catch {
       unlink(path)
@@ -147,6 +156,7 @@ final class SpareSegments: Sendable {
       unlink(unfinished)
       throw error
     }
+    probe.added(path)
     add(path)
   }
 
@@ -200,19 +210,34 @@ final class SpareSegments: Sendable {
     let path = newPath()
     let unfinished = Self.unfinished(path)
     guard rename(name, unfinished) == 0 else { return false }
-    let file = open(unfinished, O_RDWR | O_CLOEXEC)
-    defer { if file >= 0 { close(file) } }
-    var status = stat()
-    let zeroes = [UInt8](repeating: 0, count: 4_096)
-    guard file >= 0, fstat(file, &status) == 0, status.st_size == length,
-      (try? DirectoryListing.flush(directory)) != nil,
-      pwrite(file, zeroes, zeroes.count, 0) == zeroes.count, fsync(file) == 0,
-      rename(unfinished, path) == 0
-    else {
+    probe.renamed(name, to: unfinished)
+    guard isVoided(unfinished), rename(unfinished, path) == 0 else {
       unlink(unfinished)
+      probe.removed(unfinished)
       return false
     }
+    probe.renamed(unfinished, to: path)
     add(path)
+    return true
+  }
+
+  /// Writes zeroes over the header, when the file's new name is durable.
+  private func isVoided(_ path: String) -> Bool {
+    let file = open(path, O_RDWR | O_CLOEXEC)
+    guard file >= 0 else { return false }
+    defer { close(file) }
+    var status = stat()
+    guard fstat(file, &status) == 0, status.st_size == length else { return false }
+    let names = probe.nameChanges
+    guard (try? DirectoryListing.flush(directory)) != nil else { return false }
+    probe.namesFlushed(names)
+    var zeroes = [UInt8](repeating: 0, count: 4_096)
+    let isWritten = zeroes.withUnsafeMutableBytes { zeroes in
+      probe.wrote(path, at: 0, [iovec(iov_base: zeroes.baseAddress, iov_len: zeroes.count)])
+      return pwrite(file, zeroes.baseAddress, zeroes.count, 0) == zeroes.count
+    }
+    guard isWritten, fsync(file) == 0 else { return false }
+    probe.flushed(path)
     return true
   }
 

@@ -26,7 +26,7 @@ extension PaxosSystem {
       var permitted = try recover(base, snapshot, node)
       var count = 0
       while state != permitted, count < nodes[n].undurable.count {
-        permitted.apply(Self.unplaced(nodes[n].undurable[count]))
+        permitted.apply(nodes[n].undurable[count].unplaced)
         count += 1
       }
       tally.crashImages &+= 1
@@ -76,19 +76,5 @@ extension PaxosSystem {
       segments, identity: identity(of: node), snapshot: snapshot, place: { _ in 0 })
     if let damage = recovered.damages.first { throw damage }
     return recovered.durable
-  }
-
-  private static func unplaced(_ record: JournalRecord) -> JournalRecord {
-    var record = record
-    switch record.fact {
-    case .accepted(let slot, let ballot, var value):
-      value.bytes.position = 0
-      record.fact = .accepted(slot, ballot, value)
-    case .learned(let slot, var value):
-      value.bytes.position = 0
-      record.fact = .learned(slot, value)
-    case .promised, .chosenUpTo, .snapshot, .cured: break
-    }
-    return record
   }
 }

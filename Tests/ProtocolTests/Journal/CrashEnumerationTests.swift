@@ -18,9 +18,6 @@ import Testing
     case droppedTooEarly
   }
 
-  /// Beyond so many pieces, 2 to the power of them, subsets are drawn rather than enumerated.
-  private static let piecesMax = 12
-
   private struct Violation: Error, CustomStringConvertible {
     var description: String
   }
@@ -77,23 +74,9 @@ import Testing
       }
       guard isNew.contains(true) else { return }
       let expectation = Expectation(life, acknowledged: life.acknowledged)
-      if pieces.count <= piecesMax {
-        for subset in 0..<1 << pieces.count {
-          let kept = pieces.indices.filter { subset >> $0 & 1 == 1 }
-          if kept.contains(where: { isNew[$0] }) { try check(pieces, kept, expectation) }
-        }
-      } else {
-        // All, none, a beginning, one alone, all but one, and as many drawn ones as there would be of twelve pieces.
-        for i in pieces.indices {
-          try check(pieces, Array(0...i), expectation)
-          try check(pieces, [i], expectation)
-          try check(pieces, pieces.indices.filter { $0 != i }, expectation)
-        }
-        for _ in 0..<1 << piecesMax {
-          let kept = pieces.indices.filter { _ in life.generator.bool() }
-          try check(pieces, kept, expectation)
-        }
-      }
+      try CrashSubsets.forEach(
+        of: isNew, drawn: 1 << CrashSubsets.piecesMax, keeps: { life.generator.bool() },
+        visit: { kept throws(Violation) in try check(pieces, kept, expectation) })
     }
 
     private mutating func check(

@@ -18,14 +18,16 @@ final class JournalRig {
 
   let reserve: JournalReserve
   let maker: SpareSegments.Maker
+  let probe: WriteProbe
 
   init(
     segmentBytes: Int = 1 << 16, flush: NodeConfiguration.FlushMode = .fdatasync,
     in root: String = NSTemporaryDirectory(), acceptsVolatileMemory: Bool = false,
     reserve: JournalReserve = JournalReserve(),
-    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes
+    maker: @escaping SpareSegments.Maker = SpareSegments.makeZeroes,
+    probe: WriteProbe = WriteProbe()
   ) throws {
-    (self.reserve, self.maker) = (reserve, maker)
+    (self.reserve, self.maker, self.probe) = (reserve, maker, probe)
     directory = TemporaryDirectory("journal", in: root)
     log = try LogBuffer(capacity: 1 << 20)
     poller = try Poller()
@@ -38,7 +40,7 @@ final class JournalRig {
     journal = try FileJournal(
       directory: directory.path, options: options, identity: identity,
       configuration: Self.span, recovered: .fresh, worker: worker, waker: poller.waker,
-      reserve: reserve, maker: maker)
+      reserve: reserve, maker: maker, probe: probe)
   }
 
   /// Waits until the thread of files has nothing more to do: it makes segments for later.
@@ -51,11 +53,11 @@ final class JournalRig {
   }
 
   /// As after a crash.
-  func reopen() throws {
+  func reopen(snapshot: SnapshotInfo = .none) throws {
     journal = try FileJournal(
       directory: directory.path, options: options, identity: identity, configuration: Self.span,
-      recovered: recover(into: LogBuffer(capacity: 1 << 20)), worker: worker, waker: poller.waker,
-      reserve: reserve, maker: maker)
+      recovered: recover(into: LogBuffer(capacity: 1 << 20), snapshot: snapshot), worker: worker,
+      waker: poller.waker, reserve: reserve, maker: maker, probe: probe)
   }
 
   /// The value of one command with these bytes.
