@@ -152,9 +152,11 @@ extension DataDirectory {
       let file = try check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
       defer { close(file) }
       // What cannot be read is not whole.
-      if let info = try? SnapshotFile.verified(file, path), info.slot == Slot(slot) {
-        return (path, info)
+      let found = SnapshotFile.examine(try FileReader.length(of: file, path)) {
+        (offset, count) throws(SystemError) in
+        try FileReader.system.bytes(file, path, at: offset, count: count)
       }
+      if let info = found.info, info.slot == Slot(slot) { return (path, info) }
     }
     return nil
   }
@@ -169,19 +171,18 @@ extension DataDirectory {
   ) throws(SystemError) {
     let source = try check("open", path) { Glibc.open(path, O_RDONLY | O_CLOEXEC) }
     defer { close(source) }
-    let file = try check("open", target) {
-      Glibc.open(target, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    }
+    let changes = FileChanges.system
+    let file = try changes.create(target)
     defer { close(file) }
     var offset = 0
     while true {
       let piece = try FileReader.system.bytes(source, path, at: offset, count: 1 << 20)
       guard !piece.isEmpty else { break }
-      try SnapshotFile.write(piece.span.bytes, to: file, at: offset, target)
+      try changes.write(piece.span.bytes, to: file, at: offset, target)
       offset += piece.count
     }
-    try check("fsync", target) { fsync(file) }
-    guard try SnapshotFile.verified(file, target) == info else {
+    try changes.flush(file, target)
+    guard SnapshotFile.problem(of: target, info, .system) == nil else {
       throw SystemError("read", target, code: EIO)
     }
   }
