@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Contracts are on unless the build says `--disable-default-traits`: scripts/bench builds both. The runtime, with all that it needs
-// (TLS, for one), takes many times as long to build as the rest, so only who asks for the trait Files gets it.
+// (TLS, for one), takes many times as long to build as the rest, so only who asks for the trait Runtime gets it.
 let package = Package(
   name: "Benchmarks",
   traits: [
@@ -34,7 +34,7 @@ let package = Package(
       name: "bench",
       dependencies: [
         .product(name: "Protocol", package: "swift-rsl"),
-        .product(name: "RealRuntime", package: "swift-rsl", condition: .when(traits: ["Files"])),
+        .product(name: "RealRuntime", package: "swift-rsl", condition: .when(traits: ["Runtime"])),
         .product(name: "Simulator", package: "swift-rsl"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -60,7 +60,7 @@ struct Run: ParsableCommand {
 }
 
 enum Section: String, ExpressibleByArgument, CaseIterable {
-  case swarm, scaling, loop, step, codec, recorder
+  case swarm, scaling, loop, step, codec, recorder, stall
 
   func measure(seeds: UInt64) -> [Figure] {
     switch self {
@@ -70,6 +70,7 @@ enum Section: String, ExpressibleByArgument, CaseIterable {
     case .step: measureStep()
     case .codec: measureCodec()
     case .recorder: measureRecorder()
+    case .stall: measureStall()
     }
   }
 }

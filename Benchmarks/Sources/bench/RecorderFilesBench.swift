@@ -1,6 +1,6 @@
 import Protocol
 
-#if Files
+#if Runtime
   import Foundation
   import RealRuntime
 
@@ -45,6 +45,6 @@ import Protocol
     return figures
   }
 #else
-  /// Without the trait Files there is no runtime to measure.
+  /// Without the trait Runtime there is no runtime to measure.
   func measureFiles(_ replica: Replica, _ life: Life) -> [Figure] { [] }
 #endif

@@ -21,9 +21,14 @@ public struct ByteStore: StateMachine, Sendable {
     var entries: [Entry] = []
   }
 
-  /// Many small tables: the first change after a snapshot copies one of them, not all.
-  private var shards = [Shard](repeating: Shard(), count: Self.shardCount)
-  private static let shardCount = 256
+  /// Very many small tables in groups: the first change after a snapshot copies one table and the list of one group, a few
+  /// microseconds with a million keys (docs/performance.md), and never much of the state.
+  private var groups = [[Shard]](
+    repeating: [Shard](repeating: Shard(), count: Self.groupLength), count: Self.groupCount)
+  private static let groupBits = 6
+  private static let groupLength = 1 << groupBits
+  private static let groupCount = 256
+  private static let shardCount = groupCount * groupLength
   public private(set) var digest: UInt64 = 0
 
   public static let headLength = 16
@@ -47,13 +52,15 @@ public struct ByteStore: StateMachine, Sendable {
     }
     let key = Self.word(command, 8)
     let value = command.extracting(Self.headLength...)
-    reply.append(shards[Self.shard(of: key)].put(key, value, &digest))
+    let shard = Self.shard(of: key)
+    reply.append(
+      groups[shard >> Self.groupBits][shard % Self.groupLength].put(key, value, &digest))
   }
 
   public func query(_ query: RawSpan, reply: inout ReplyWriter) {
     guard query.byteCount == 8 else { return reply.append(UInt8(0xFF)) }
     let key = Self.word(query, 0)
-    let shard = shards[Self.shard(of: key)]
+    let shard = self.shard(Self.shard(of: key))
     guard let place = shard.index[key] else { return }
     let entry = shard.entries[place]
     reply.append(entry.puts)
@@ -67,7 +74,7 @@ public struct ByteStore: StateMachine, Sendable {
     var shard = Int(cursor >> 32)
     var skip = Int(cursor & 0xFFFF_FFFF)
     while shard < Self.shardCount {
-      let entries = shards[shard].entries
+      let entries = self.shard(shard).entries
       while skip < entries.count {
         let entry = entries[skip]
         // An entry longer than a piece cannot be: commands are bounded below it.
@@ -98,16 +105,22 @@ public struct ByteStore: StateMachine, Sendable {
       guard length <= UInt64(bytes.byteCount - offset) else { throw .length }
       let value = bytes.extracting(offset..<offset + Int(length))
       let shard = Self.shard(of: key)
-      guard puts > 0, shards[shard].index[key] == nil else { throw .field }
-      _ = shards[shard].put(key, value, &digest, after: puts - 1)
+      guard puts > 0, self.shard(shard).index[key] == nil else { throw .field }
+      _ = groups[shard >> Self.groupBits][shard % Self.groupLength]
+        .put(key, value, &digest, after: puts - 1)
       offset += Int(length)
     }
   }
 
   public mutating func finishRestore() throws(SnapshotInvalid) {}
 
+  /// By the upper bits of a hash.
   private static func shard(of key: UInt64) -> Int {
-    Int((key &* 0x9E37_79B9_7F4A_7C15) >> 56)
+    Int((key &* 0x9E37_79B9_7F4A_7C15) >> 50)
+  }
+
+  private func shard(_ number: Int) -> Shard {
+    groups[number >> Self.groupBits][number % Self.groupLength]
   }
 
   private static func word(_ bytes: RawSpan, _ offset: Int) -> UInt64 {
