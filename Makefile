@@ -25,10 +25,11 @@ campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-
   --scratch-path .build-contracts $(checked)
 rsl := $(SWIFT) build -c release -Xswiftc -cross-module-optimization $(checked)
 # What waits for sockets and processes runs by itself: beside the simulations, which keep every thread of the test process
-# busy for a minute and more, deadlines would pass before anybody looked. And what measures how soon a client hears of a full
-# disk has the machine for itself.
+# busy for a minute and more, deadlines would pass before anybody looked. And what measures how long a client waits, for word of
+# a full disk or beside a snapshot that is sent, has the machine for itself.
 test_parts := '--skip=^(RealRuntimeTests|RSLClientTests)[.]' \
-  '--filter=^(RSLClientTests[.]|RealRuntimeTests[.](?!FullDiskTests))' '--filter=^RealRuntimeTests[.]FullDiskTests'
+  '--filter=^(RSLClientTests[.]|RealRuntimeTests[.](?!FullDiskTests|TransferTests))' \
+  '--filter=^RealRuntimeTests[.](FullDiskTests|TransferTests)'
 swift_folders := $(wildcard Sources Tests Examples Benchmarks)
 
 .PHONY: help bootstrap demo test examples build release lint format coverage bench bench-cluster \
