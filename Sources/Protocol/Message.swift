@@ -206,6 +206,9 @@ public struct SnapshotInfo: Hashable, Sendable {
   }
 
   public static let none = SnapshotInfo(slot: .zero, length: 0, digest: 0)
+
+  /// In bytes. No file is as long, and sums of offsets do not wrap below it.
+  public static let lengthMax: UInt64 = 1 << 60
 }
 
 /// In answer to a Fetch below the truncation point: "I no longer keep that slot, take this snapshot".

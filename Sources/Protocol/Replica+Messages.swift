@@ -96,7 +96,8 @@ extension Replica {
       return m.slot == .zero || m.slot > m.chosenUpTo || !m.value.isWellFormed
         ? .impossible : nil
     case .snapshotOffer(let m):
-      return m.snapshot.slot == .zero || m.snapshot.length == 0 ? .impossible : nil
+      let isPossible = (1...SnapshotInfo.lengthMax).contains(m.snapshot.length)
+      return m.snapshot.slot == .zero || !isPossible ? .impossible : nil
     case .preVoteReply(let m):
       return m.isGranted && m.ballot <= m.promised ? .impossible : nil
     case .rejected, .snapshotFetch, .snapshotChunk, .inquiry, .standing:

@@ -17,8 +17,6 @@ public struct SnapshotFileHead: Hashable, Sendable {
   private static let magic: UInt32 = 0x534C_5352  // "RSLS"
   private static let magic1: UInt64 = 0x504E_5349_4D52_534C  // "LSRMISNP"
   private static let blockLengths = 1...1 << 24
-  /// No file is as long, and sums of offsets do not wrap below it.
-  private static let contentMax: UInt64 = 1 << 60
 
   public init(_ info: SnapshotInfo, blockLength: Int = Self.blockLength) {
     precondition(Self.blockLengths.contains(blockLength), "no length of a block")
@@ -66,7 +64,7 @@ public struct SnapshotFileHead: Hashable, Sendable {
   private static func snapshot(_ reader: inout ByteReader) throws(DecodeError) -> SnapshotInfo {
     let info = SnapshotInfo(
       slot: Slot(try reader.u64()), length: try reader.u64(), digest: try reader.u64())
-    guard info.length <= contentMax else { throw DecodeError(.length, at: 16) }
+    guard info.length <= SnapshotInfo.lengthMax else { throw DecodeError(.length, at: 16) }
     return info
   }
 

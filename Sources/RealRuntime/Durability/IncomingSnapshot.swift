@@ -31,7 +31,9 @@ final class IncomingSnapshot {
     func read(_ offset: Int, _ count: Int) throws(SystemError) -> [UInt8] {
       try reader.bytes(file, path, at: offset, count: count)
     }
+    // Where the table's place is not reached, no block came as a whole.
     guard let head = try? SnapshotFile.head(read), head.hasBlockChecksums,
+      let length = try? FileReader.length(of: file, path), length > head.tableOffset,
       case let whole = Self.wholeBytes(head, read), whole > 0
     else {
       close(file)

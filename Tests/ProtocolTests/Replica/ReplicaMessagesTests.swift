@@ -129,6 +129,11 @@ struct Screened: Sendable, CustomTestStringConvertible {
       "offer of an empty snapshot", .impossible,
       .snapshotOffer(SnapshotOffer(snapshot: SnapshotInfo(slot: Slot(3), length: 0, digest: 1)))),
     .init(
+      "offer of more than any file holds", .impossible,
+      .snapshotOffer(
+        SnapshotOffer(
+          snapshot: SnapshotInfo(slot: Slot(3), length: SnapshotInfo.lengthMax + 1, digest: 1)))),
+    .init(
       "a pre-vote granted below the promise", .impossible,
       preVoteReply(true, ballot(5), promised: ballot(5))),
     .init(

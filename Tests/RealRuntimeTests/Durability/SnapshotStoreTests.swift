@@ -213,6 +213,18 @@ extension FileReader {
     }
   }
 
+  /// Its table of checksums alone would be more than there is memory.
+  @Test func aBeginningOfSomethingEndlessIsRemoved() throws {
+    let rig = try StoreRig()
+    let path = "\(rig.directory.path)/snapshot-incoming.tmp"
+    let info = SnapshotInfo(slot: Slot(1), length: SnapshotInfo.lengthMax, digest: 1)
+    let file = try IncomingSnapshot(info, path, .system)
+    try file.append([UInt8](repeating: 1, count: 1_000).span.bytes, at: 0)
+    let store = rig.store
+    try store.recover(into: StoreRig.application(puts: 1))
+    #expect(rig.directory.names == [] && store.current == .none)
+  }
+
   @Test func noPeerIsGivenADamagedBlock() throws {
     let rig = try StoreRig()
     let box = try StoreRig.application(puts: 10_000, keys: 10_000)
