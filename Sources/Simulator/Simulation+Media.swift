@@ -32,6 +32,29 @@ extension Simulation {
     damage(node)
   }
 
+  /// Damages what a process has on its disk while it runs on. It does not read these bytes again, unless it looks for damage:
+  /// that it does so before another copy is lost is what is tried here.
+  mutating func nemesisAtRest() {
+    let node = drawTarget(.medium)
+    let kinds = MediumFault.allCases.filter { world.plan.has($0) && $0.mayBeLatent }
+    guard !kinds.isEmpty, world.states[node.index] == .up, system.isSound(node),
+      affordsDamage(node), affords([node])
+    else { return }
+    let files = system.vouched(node, world).filter { $0.count > 0 }
+    guard !files.isEmpty else { return }
+    let fault = kinds[Int(world.draw(.medium, below: UInt64(kinds.count)))]
+    let file = files[Int(world.draw(.medium, below: UInt64(files.count)))]
+    guard let what = world.disks[node.index].damageAtRest(fault, file, &world.streams) else {
+      return
+    }
+    becameDamaged(node)
+    world.latent.insert(node)
+    world.count(.damagedAtRest, node)
+    world.note("disk, while it runs: \(file.name): \(what)", node)
+    mixHead(Event(.nemesis, node: node, flags: NemesisKind.atRest.rawValue))
+    world.digest.mix(UInt64(fault.rawValue))
+  }
+
   /// A process has just crashed.
   mutating func damageAtCrash(_ node: NodeIndex) {
     let strikes = world.chance(.medium, perMillion: world.plan.mediumAtCrash)

@@ -2,7 +2,7 @@ internal import Protocol
 
 /// The kinds of scheduled trouble. Each has its own rhythm in the plan.
 enum NemesisKind: UInt8, CaseIterable {
-  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium
+  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium, atRest
 
   func interval(_ plan: FaultPlan) -> UInt64 {
     switch self {
@@ -14,6 +14,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .clockStep: plan.clockStepInterval
     case .clockFreeze: plan.clockFreezeInterval
     case .medium: plan.mediumInterval
+    case .atRest: plan.atRestInterval
     }
   }
 
@@ -22,7 +23,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .crash, .powerFailure, .pause: .process
     case .partition, .slowLink: .partition
     case .clockStep, .clockFreeze: .clock
-    case .medium: .medium
+    case .medium, .atRest: .medium
     }
   }
 }
@@ -52,6 +53,7 @@ extension Simulation {
     case .clockStep: nemesisClockStep()
     case .clockFreeze: nemesisClockFreeze()
     case .medium: nemesisMedium()
+    case .atRest: nemesisAtRest()
     }
   }
 

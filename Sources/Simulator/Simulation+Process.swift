@@ -43,6 +43,8 @@ extension Simulation {
     world.drowsy.remove(node)
     world.timers[n].removeAll(keepingCapacity: true)
     dropHeld(n)
+    // Recovery reads everything.
+    world.latent.remove(node)
     world.crashDisk(node)
     world.activity = .performing
     system.crash(node, &world)

@@ -194,7 +194,9 @@ public struct Simulation<System: SimulatedSystem> {
     world.activity = .idle
     let phase = system.phase(of: node)
     if phase != world.phases[node.index] { phaseChanged(node, to: phase) }
-    if !world.damaged.isEmpty && world.damaged.contains(node) && system.isSound(node) {
+    if !world.damaged.isEmpty && world.damaged.contains(node) && !world.latent.contains(node)
+      && system.isSound(node)
+    {
       world.damaged.remove(node)
       world.note("sound again", node)
     }

@@ -52,7 +52,8 @@ import Testing
     var table = FaultTable(phaseNames: Chatter.phaseNames)
     for seed in UInt64(0)..<100 { table.add(run(seed).faults) }
     // This tenant vouches for nothing on its disks, so no medium is damaged.
-    let media = MediumFault.allCases.map { $0.kind } + [.flushLied, .checkpointDamaged]
+    let media =
+      MediumFault.allCases.map { $0.kind } + [.flushLied, .checkpointDamaged, .damagedAtRest]
     for kind in FaultKind.allCases {
       #expect((table[kind] > 0) != media.contains(kind), "\(kind.name): \(table[kind])")
     }

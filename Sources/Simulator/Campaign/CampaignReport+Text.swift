@@ -60,6 +60,13 @@ extension CampaignReport {
       ))
     rows.append(("searched", "\(grouped(tally.searched)) histories by the search checker"))
     rows.append(("recovered", "\(grouped(tally.crashImages)) states that a crash could have left"))
+    if tally.filesRepaired > 0 {
+      rows.append(
+        (
+          "scrubbed",
+          "\(grouped(tally.filesRepaired)) damaged files replaced beneath a replica"
+        ))
+    }
     if tally.excused > 0 { rows.append(("excused", "\(tally.excused) runs without progress")) }
     rows.append(("contracts", contractsText))
     rows.append(("digest", Hex.text(tally.combinedDigest)))

@@ -83,6 +83,7 @@ public struct CampaignReport: Sendable {
       .init("excused", .integer(tally.excused)),
       .init("searched", .integer(tally.searched)),
       .init("crashImages", .integer(tally.crashImages)),
+      .init("filesRepaired", .integer(tally.filesRepaired)),
       .init("digest", .string(Hex.text(tally.combinedDigest))),
       .init("wallSeconds", .seconds(wallNanoseconds)),
       .init("busySeconds", .seconds(tally.busyNanoseconds)),

@@ -19,6 +19,7 @@ public struct CampaignTally: Equatable, Sendable {
   public private(set) var excused: UInt64 = 0
   public private(set) var searched: UInt64 = 0
   public private(set) var crashImages: UInt64 = 0
+  public private(set) var filesRepaired: UInt64 = 0
   public private(set) var steps: UInt64 = 0
   public private(set) var events: UInt64 = 0
   public private(set) var effects: UInt64 = 0
@@ -68,6 +69,7 @@ public struct CampaignTally: Equatable, Sendable {
     if run.excuse != nil { excused += 1 }
     if run.report.isSearched { searched += 1 }
     crashImages += run.report.crashImages
+    filesRepaired += run.report.filesRepaired
     steps += run.report.protocolSteps
     events += run.events
     effects += run.effects

@@ -44,6 +44,9 @@ public enum CoverageRules {
       faults: mediumFaults, phases: allBut("down"),
       reason: "bytes are damaged while no process runs on them"),
     Cells(
+      faults: [.damagedAtRest], phases: ["suspect", "down", "client"],
+      reason: "only what a sound process runs on is damaged behind its back"),
+    Cells(
       faults: [.clockStepped, .clockFrozen], phases: ["client"],
       reason: "only the clocks of processes are set or stopped"),
     Cells(

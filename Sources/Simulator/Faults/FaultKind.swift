@@ -28,6 +28,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
   case fileLost
   case diskWiped
   case checkpointDamaged
+  case damagedAtRest
   case nodeCrashed
   case crashBetweenEffects
   case crashDuringFlush
@@ -69,6 +70,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
     case .fileLost: "medium.fileLost"
     case .diskWiped: "medium.diskWiped"
     case .checkpointDamaged: "medium.checkpointDamaged"
+    case .damagedAtRest: "medium.damagedAtRest"
     case .nodeCrashed: "node.crashed"
     case .crashBetweenEffects: "node.crashedBetweenEffects"
     case .crashDuringFlush: "node.crashedDuringFlush"

@@ -134,5 +134,8 @@ extension FaultPlan {
     if exists(&streams) { mediumInterval = magnitude(&streams, 200_000...4_000_000) }
     if exists(&streams) { mediumAtCrash = magnitude(&streams, 20_000...500_000) }
     mediumAgain = [300_000, 0, 700_000][Int(streams.draw(.swarm, below: 3))]
+    if streams.draw(.swarm, below: 4) == 3 {
+      atRestInterval = magnitude(&streams, 100_000...4_000_000)
+    }
   }
 }

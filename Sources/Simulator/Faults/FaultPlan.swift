@@ -83,7 +83,7 @@ public struct FaultPlan: Equatable, Sendable {
   /// Of the flushes: how many complete while what they cover may still be lost in a crash.
   public var flushLie: UInt64 = 0
 
-  // Media. Bytes that were durable are damaged while nobody runs on them.
+  // Media. Bytes that were durable are damaged, while nobody runs on them unless it says otherwise.
   /// Bits by `MediumFault.rawValue`: the kinds that exist in this run.
   public var mediumFaults: UInt64 = 0
   public var mediumInterval: UInt64 = 0
@@ -91,6 +91,8 @@ public struct FaultPlan: Equatable, Sendable {
   public var mediumAtCrash: UInt64 = 0
   /// Of these: how many are followed by another one at the same time, and so on.
   public var mediumAgain: UInt64 = 0
+  /// Damage under a process that runs on, and does not read these bytes unless it looks for damage.
+  public var atRestInterval: UInt64 = 0
 
   // Clocks.
   public var clockOffset: UInt64 = 0
@@ -118,7 +120,7 @@ public struct FaultPlan: Equatable, Sendable {
 
   /// Sectors may go back to what they held before.
   var mayGoStale: Bool {
-    has(.sectorStale) && (mediumInterval > 0 || mediumAtCrash > 0)
+    has(.sectorStale) && (mediumInterval > 0 || mediumAtCrash > 0 || atRestInterval > 0)
   }
 
   func has(_ fault: MediumFault) -> Bool { (mediumFaults >> UInt64(fault.rawValue)) & 1 == 1 }
@@ -150,6 +152,7 @@ public struct FaultPlan: Equatable, Sendable {
       ("flushFailure", \.flushFailure), ("flushLie", \.flushLie),
       ("mediumFaults", \.mediumFaults), ("mediumInterval", \.mediumInterval),
       ("mediumAtCrash", \.mediumAtCrash), ("mediumAgain", \.mediumAgain),
+      ("atRestInterval", \.atRestInterval),
       ("clockOffset", \.clockOffset), ("clockDrift", \.clockDrift),
       ("clockStepInterval", \.clockStepInterval), ("clockStepMaximum", \.clockStepMaximum),
       ("clockFreezeInterval", \.clockFreezeInterval), ("clockFreezeMaximum", \.clockFreezeMaximum),

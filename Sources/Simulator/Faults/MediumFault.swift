@@ -1,5 +1,4 @@
-/// What becomes of durable bytes while no process runs on them: what was written, flushed and acknowledged comes back
-/// different.
+/// What becomes of durable bytes: what was written, flushed and acknowledged comes back different.
 public enum MediumFault: UInt8, CaseIterable, Sendable {
   /// One to four bits close to each other.
   case bitRot
@@ -15,6 +14,14 @@ public enum MediumFault: UInt8, CaseIterable, Sendable {
   case fileLost
   /// The whole disk is gone, and the operator begins the process anew on an empty one.
   case diskWiped
+
+  /// A running process may not notice: no file changes its length or its name.
+  public var mayBeLatent: Bool {
+    switch self {
+    case .bitRot, .sectorGarbled, .sectorUnreadable, .sectorMisdirected, .sectorStale: true
+    case .fileCut, .fileLost, .diskWiped: false
+    }
+  }
 
   /// Under which name it is counted.
   public var kind: FaultKind {

@@ -19,6 +19,8 @@ struct PaxosNode: Sendable {
     case journal(JournalFlush, stamp: JournalMark)
     case snapshotTaken(SnapshotInfo)
     case snapshotStored(SnapshotInfo, isValid: Bool)
+    /// In the place of one that was found damaged: its bytes, then its name.
+    case snapshotRewritten(SnapshotInfo)
   }
 
   /// Not optional, because reading one out of an optional copies all of it; means nothing while `isRunning` is false.
@@ -53,6 +55,9 @@ struct PaxosNode: Sendable {
 
   // Snapshots.
   var snapshot = SnapshotInfo.none
+  /// The slot of the newest one whose record is durable.
+  var durableSnapshot = Slot.zero
+  var scrub = ScrubState()
   /// A peer's snapshot as far as it has come.
   var incoming: [UInt8] = []
 

@@ -45,4 +45,6 @@ public struct PaxosReport: Equatable, Sendable {
   public var isSearched = false
   /// States that a crash could have left and that were recovered to see whether they may be.
   public var crashImages: UInt64 = 0
+  /// Files that were found damaged under a running replica, and were replaced by what it had in memory.
+  public var filesRepaired: UInt64 = 0
 }

@@ -27,7 +27,7 @@ extension PaxosSystem {
     nodes[n].stage(record, bytes.span.bytes.extracting(arena.range(record.payload)))
   }
 
-  private mutating func writeStaged(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+  mutating func writeStaged(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
     let n = node.index
     guard !nodes[n].staged.isEmpty else { return }
     world.append(node, file: nodes[n].segmentFile, nodes[n].staged)
@@ -69,6 +69,8 @@ extension PaxosSystem {
       return step(node, .snapshotTaken(info), &world)
     case .snapshotStored(let info, let isValid):
       return step(node, .snapshotStored(info, isValid: isValid), &world)
+    case .snapshotRewritten(let info):
+      return snapshotRewritten(info, node)
     }
   }
 
@@ -76,6 +78,7 @@ extension PaxosSystem {
     _ record: JournalRecord, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     world.check("suspicion", checkers.durability.durable(node, record.fact), [node])
+    if case .snapshot(let info) = record.fact { nodes[node.index].durableSnapshot = info.slot }
     guard case .accepted(let slot, let ballot, let value) = record.fact else { return }
     world.check("agreement", checkers.agreement.voted(node, slot, ballot, value), [node])
   }
@@ -285,6 +288,7 @@ extension PaxosSystem {
         "recovery.snapshot", "\(node) cannot restore snapshot \(info.slot): \(error)", [node])
     }
     nodes[n].snapshot = info
+    nodes[n].durableSnapshot = info.slot
     world.check(
       "digests", checkers.digests.reached(node, info.slot, nodes[n].application.digest), [node])
     removeSnapshots(below: info.slot, node, &world)

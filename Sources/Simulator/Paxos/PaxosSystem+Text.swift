@@ -105,7 +105,9 @@ extension PaxosSystem {
     return effect < effects.count ? Simulator.describe(effects[effect]) : "flush"
   }
 
-  public func describe(timer token: UInt64) -> String { "deadline" }
+  public func describe(timer token: UInt64) -> String {
+    token == Self.scrubTimer ? "scrub" : "deadline"
+  }
 
   public func describe(external token: UInt64) -> String {
     guard token < PaxosWorkload.operatorToken else { return "operator" }

@@ -97,6 +97,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     // The replica lives when its first segment is durable; until then nobody is listening.
     nodes[node.index].beginSegment(under: configuration.span)
     flushJournal(node, &world)
+    armScrub(node, &world)
     return 0
   }
 
@@ -117,6 +118,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       return step(node, .messageReceived(envelope), &world)
     case .message(let from, .client(let bytes)):
       return receive(bytes, from: from, at: node, &world)
+    case .timer(Self.scrubTimer):
+      return scrub(node, &world)
     case .timer:
       let count = step(node, .deadlineReached, &world)
       world.check("leaders.stalledJournal", journalStallViolation(node, world), [node])
@@ -141,6 +144,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   }
 
   private mutating func turnHasEnd(_ node: NodeIndex) -> Bool {
+    if needsRepair(node) { return true }
     if nodes[node.index].isJournalFlushing { return false }
     if !nodes[node.index].staged.isEmpty { return true }
     for i in 0..<effects.count { if case .persist = effects[i] { return true } }
@@ -152,6 +156,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   ) {
     guard node.index < nodes.count else { return performClient(effect, node, &world) }
     if effect == effects.count {
+      if needsRepair(node) { repairFiles(node, &world) }
       flushJournal(node, &world)
     } else {
       perform(effects[effect], node, &world)
@@ -193,7 +198,9 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {
     guard workload.isFinished else { return false }
     guard world.runPhase == .liveness else { return true }
+    // Whoever was damaged has to get over it.
     return world.now >= observedUntil && hasConverged(world.core)
+      && world.damaged.intersection(world.core).isEmpty
   }
 
   /// Whether the whole core has applied everything that anybody has.
@@ -202,7 +209,6 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     for node in core where node.index < nodes.count {
       guard nodes[node.index].isRunning else { return false }
       if nodes[node.index].replica.window.appliedUpTo < target { return false }
-      // Whoever was damaged has to get over it.
       if nodes[node.index].replica.isSuspect { return false }
     }
     return true

@@ -60,7 +60,7 @@ extension SimulatedDisk {
     Self.inode(of: name, in: visibleNames).map { inodes[$0].unreadable } ?? []
   }
 
-  // MARK: Faults, while nothing is pending
+  // MARK: Faults, while nothing is pending (but for `damageAtRest`)
 
   /// A crash: loses some of what flushes have lied about, of bytes that are vouched for; keeps the rest for good. Answers how
   /// many writes are lost. Draw 0 keeps.
@@ -77,6 +77,17 @@ extension SimulatedDisk {
     }
     past.settle()
     return lost
+  }
+
+  /// Damages a file behind the back of a process that runs: what reads see stays as it is until a crash.
+  mutating func damageAtRest(
+    _ fault: MediumFault, _ file: VouchedFile, _ streams: inout RandomStreams
+  ) -> String? {
+    precondition(fault.mayBeLatent, "a running process would notice")
+    guard let inode = inode(of: file), file.count <= inodes[inode].durable.count else { return nil }
+    let seen = inodes[inode].visible
+    defer { inodes[inode].visible = seen }
+    return damage(fault, file, &streams)
   }
 
   /// Damages a file; nil when nothing came of it, else what was done.

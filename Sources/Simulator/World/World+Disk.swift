@@ -33,6 +33,15 @@ extension World {
     disks[node.index].unreadable(file)
   }
 
+  /// What is on the medium of a file, past the cache that `read` answers from; nil when no durable file has that name.
+  public func readMedium(_ node: NodeIndex, file: String) -> [UInt8]? {
+    disks[node.index].durableContents(of: file)
+  }
+
+  /// The process has read everything on its medium that it would need, and all of it is as it was written. Damage is over
+  /// thereby; what was overlooked is found when the process starts again.
+  public mutating func foundSound(_ node: NodeIndex) { latent.remove(node) }
+
   /// Size in bytes; nil when there is no such file.
   public func size(_ node: NodeIndex, file: String) -> Int? { disks[node.index].size(of: file) }
 

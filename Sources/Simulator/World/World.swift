@@ -61,6 +61,8 @@ public struct World<Message> {
   var pauseGeneration: [UInt32]
   /// Processes whose medium was damaged, until they run soundly again.
   public internal(set) var damaged: NodeSet = []
+  /// Of the damaged ones: those that were damaged while they ran, and have not read everything since.
+  var latent: NodeSet = []
   /// Processes whose medium was ever damaged.
   public internal(set) var scarred: NodeSet = []
 

@@ -63,6 +63,28 @@ import Testing
     #expect(!ContractRecorder.isEnabled || cured > 20)
   }
 
+  /// Damage under running replicas, and almost no other fault: each is found and repaired, whatever it is and wherever.
+  @Test func whatIsDamagedAtRestIsRepairedFromMemory() {
+    var (struck, repaired): (UInt64, UInt64) = (0, 0)
+    for seed in UInt64(1)...20 {
+      let result = PaxosSimulation.run(
+        seed: seed,
+        options(replicas: 3) {
+          $0.mediumFaults = 0xFF
+          ($0.mediumInterval, $0.mediumAtCrash, $0.crashInterval) = (0, 0, 0)
+          ($0.crashOnPhaseChange, $0.powerFailureInterval, $0.flushFailure) = (0, 0, 0)
+          $0.atRestInterval = 50_000
+          $0.maximumDown = 1
+        })
+      #expect(result.outcome == .passed, "seed \(seed): \(result.violation?.sentence ?? "")")
+      struck += result.faults[.damagedAtRest]
+      repaired += result.report.filesRepaired
+    }
+    #expect(struck > 50)
+    // Some of it hits what no file holds any more when it is looked for, or what nobody reads.
+    #expect(repaired > struck / 4, "\(repaired) of \(struck)")
+  }
+
   /// Without a budget a majority of suspects is silent, and nobody is ever wrong.
   @Test func withoutABudgetOnlySafetyIsLeft() {
     var highest = 0

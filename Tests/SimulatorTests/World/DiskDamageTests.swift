@@ -43,6 +43,30 @@ import Testing
     #expect(happened > 150, "\(fault): \(happened)")
   }
 
+  /// What a running process reads comes from its cache; a crash leaves it with what is on the medium.
+  @Test(arguments: MediumFault.allCases.filter { $0.mayBeLatent })
+  func damageUnderARunningProcessShowsAfterACrash(_ fault: MediumFault) {
+    var happened = 0
+    for seed in UInt64(0)..<50 {
+      var streams = RandomStreams(seed: seed)
+      var disk = Self.disk(keepsReplaced: true)
+      [UInt8](repeating: 9, count: 9_000).withUnsafeBytes { disk.write("old", at: 0, $0) }
+      disk.complete(upTo: disk.mark)
+      [UInt8(7)].withUnsafeBytes { _ = disk.append("old", $0) }
+      let seen = disk.contents(of: "old")
+      guard disk.damageAtRest(fault, Self.whole, &streams) != nil else { continue }
+      happened += 1
+      #expect(disk.contents(of: "old") == seen)
+      #expect(disk.durableContents(of: "old") != seen?.dropLast())
+      disk.complete(upTo: disk.mark)
+      disk.losePending()
+      #expect(disk.contents(of: "old") == disk.durableContents(of: "old"))
+      #expect(disk.contents(of: "old") != seen)
+      #expect(disk.contents(of: "old")?.last == 7)
+    }
+    #expect(happened > 10, "\(fault): \(happened)")
+  }
+
   @Test func anUnreadableSectorIsToldUntilItIsWrittenAgain() throws {
     var streams = RandomStreams(seed: 3)
     var disk = Self.disk()
