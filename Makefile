@@ -68,8 +68,9 @@ release: ## Optimised rsl-sim with contracts: the binary that campaigns run
 	$(campaign) --product rsl-sim
 	@echo "built $$($(campaign) --show-bin-path)/rsl-sim"
 
-lint: ## Formatting and style, as CI checks them
+lint: ## Formatting and style, and that the manifest of Benchmarks is right, as CI checks them
 	$(SWIFT) format lint --strict --parallel --recursive $(swift_folders) Package.swift
+	@$(SWIFT) package --package-path Benchmarks --scratch-path Benchmarks/.build-lint show-dependencies > /dev/null
 
 format: ## Rewrite the sources in the project's format
 	$(SWIFT) format --in-place --parallel --recursive $(swift_folders) Package.swift

@@ -9,8 +9,8 @@ let package = Package(
     .default(enabledTraits: ["Contracts"]),
     .trait(name: "Contracts", description: "Measure with contracts, as campaigns run."),
     .trait(
-      name: "Files",
-      description: "Measure the flight recorder's files, too: builds the real runtime."),
+      name: "Runtime",
+      description: "Measure what needs files and threads, too: builds the real runtime."),
   ],
   dependencies: [
     .package(
