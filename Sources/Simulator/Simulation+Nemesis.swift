@@ -2,7 +2,7 @@ internal import Protocol
 
 /// The kinds of scheduled trouble. Each has its own rhythm in the plan.
 enum NemesisKind: UInt8, CaseIterable {
-  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium
+  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium, stateFlip
 
   func interval(_ plan: FaultPlan) -> UInt64 {
     switch self {
@@ -14,6 +14,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .clockStep: plan.clockStepInterval
     case .clockFreeze: plan.clockFreezeInterval
     case .medium: plan.mediumInterval
+    case .stateFlip: plan.stateFlipInterval
     }
   }
 
@@ -23,6 +24,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .partition, .slowLink: .partition
     case .clockStep, .clockFreeze: .clock
     case .medium: .medium
+    case .stateFlip: .memory
     }
   }
 }
@@ -52,6 +54,7 @@ extension Simulation {
     case .clockStep: nemesisClockStep()
     case .clockFreeze: nemesisClockFreeze()
     case .medium: nemesisMedium()
+    case .stateFlip: nemesisStateFlip()
     }
   }
 

@@ -60,6 +60,12 @@ extension CampaignReport {
       ))
     rows.append(("searched", "\(grouped(tally.searched)) histories by the search checker"))
     rows.append(("recovered", "\(grouped(tally.crashImages)) states that a crash could have left"))
+    rows.append(
+      (
+        "diverged",
+        "\(grouped(tally.statesCorrupted)) states corrupted, \(grouped(tally.divergencesFound)) found, "
+          + "\(grouped(tally.statesInfected)) taken over by peers, \(grouped(tally.statesUnjudged)) runs unjudged"
+      ))
     if tally.excused > 0 { rows.append(("excused", "\(tally.excused) runs without progress")) }
     rows.append(("contracts", contractsText))
     rows.append(("digest", Hex.text(tally.combinedDigest)))

@@ -41,7 +41,7 @@ extension RunRecord {
     [
       \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
       \.operationsRefused, \.demandsMet, \.slotsApplied, \.leaderships, \.leadershipsHealed,
-      \.crashImages,
+      \.crashImages, \.statesCorrupted, \.divergencesFound, \.statesInfected, \.statesUnjudged,
     ]
   }
 

@@ -110,6 +110,10 @@ extension RunRecord {
       .init("leaderships", .integer(report.leaderships)),
       .init("searched", .bool(report.isSearched)),
       .init("crashImages", .integer(report.crashImages)),
+      .init("statesCorrupted", .integer(report.statesCorrupted)),
+      .init("divergencesFound", .integer(report.divergencesFound)),
+      .init("statesInfected", .integer(report.statesInfected)),
+      .init("statesUnjudged", .integer(report.statesUnjudged)),
     ]
   }
 

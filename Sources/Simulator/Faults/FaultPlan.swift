@@ -92,6 +92,9 @@ public struct FaultPlan: Equatable, Sendable {
   /// Of these: how many are followed by another one at the same time, and so on.
   public var mediumAgain: UInt64 = 0
 
+  // States. A bit of what a process has in memory is flipped while it runs.
+  public var stateFlipInterval: UInt64 = 0
+
   // Clocks.
   public var clockOffset: UInt64 = 0
   /// Largest rate error, parts per million either way.
@@ -150,6 +153,7 @@ public struct FaultPlan: Equatable, Sendable {
       ("flushFailure", \.flushFailure), ("flushLie", \.flushLie),
       ("mediumFaults", \.mediumFaults), ("mediumInterval", \.mediumInterval),
       ("mediumAtCrash", \.mediumAtCrash), ("mediumAgain", \.mediumAgain),
+      ("stateFlipInterval", \.stateFlipInterval),
       ("clockOffset", \.clockOffset), ("clockDrift", \.clockDrift),
       ("clockStepInterval", \.clockStepInterval), ("clockStepMaximum", \.clockStepMaximum),
       ("clockFreezeInterval", \.clockFreezeInterval), ("clockFreezeMaximum", \.clockFreezeMaximum),

@@ -19,6 +19,8 @@ struct PaxosNode: Sendable {
     case journal(JournalFlush, stamp: JournalMark)
     case snapshotTaken(SnapshotInfo)
     case snapshotStored(SnapshotInfo, isValid: Bool)
+    /// The removal of all snapshots.
+    case quarantine
   }
 
   /// Not optional, because reading one out of an optional copies all of it; means nothing while `isRunning` is false.
@@ -29,6 +31,12 @@ struct PaxosNode: Sendable {
   var region = ByteArena.Region()
   var commands: [Waiting] = []
   var reads: [Waiting] = []
+  /// What the replica was told of digests.
+  var told = DigestStanding.none
+  /// Reports in the log buffer that the replica has not been told of.
+  var entered: [CommandRef] = []
+  /// Its state had diverged, and no agreed digest has confirmed the one it has now. A real host keeps this in a file.
+  var hasDiverged = false
 
   // Journal.
   var writer: JournalWriter?
@@ -63,9 +71,9 @@ struct PaxosNode: Sendable {
 
   /// The process is gone; only its disk remains.
   mutating func crash() {
-    let vouched = vouched
+    let (vouched, hasDiverged) = (vouched, hasDiverged)
     self = PaxosNode(replica, application.sessions.limits)
-    self.vouched = vouched
+    (self.vouched, self.hasDiverged) = (vouched, hasDiverged)
   }
 
   /// Begins a segment; what is staged must have been handed to the disk before.

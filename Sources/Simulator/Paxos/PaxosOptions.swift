@@ -45,4 +45,10 @@ public struct PaxosReport: Equatable, Sendable {
   public var isSearched = false
   /// States that a crash could have left and that were recovered to see whether they may be.
   public var crashImages: UInt64 = 0
+  /// States that were corrupted, verdicts of replicas that theirs is, and states taken over from a corrupted peer.
+  public var statesCorrupted: UInt64 = 0
+  public var divergencesFound: UInt64 = 0
+  public var statesInfected: UInt64 = 0
+  /// 1 for a run in which most voters had a corrupted state in the end, so that nobody could tell who is right.
+  public var statesUnjudged: UInt64 = 0
 }

@@ -62,6 +62,7 @@ extension PaxosSystem {
       nodes[n].durablePosition = position.rawValue
       guard nodes[n].isRunning else {
         nodes[n].isRunning = true
+        watchDigests(node, &world)
         return step(node, .started, &world)
       }
       return step(node, .persisted(upTo: position), &world)
@@ -69,6 +70,9 @@ extension PaxosSystem {
       return step(node, .snapshotTaken(info), &world)
     case .snapshotStored(let info, let isValid):
       return step(node, .snapshotStored(info, isValid: isValid), &world)
+    case .quarantine:
+      world.quit(node)
+      return 0
     }
   }
 
@@ -193,6 +197,7 @@ extension PaxosSystem {
 
   public func isSound(_ node: NodeIndex) -> Bool {
     nodes[node.index].isRunning && !nodes[node.index].replica.isSuspect
+      && !checkers.divergence.isTainted(node)
   }
 
   private mutating func recoverSnapshot(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
@@ -285,8 +290,9 @@ extension PaxosSystem {
         "recovery.snapshot", "\(node) cannot restore snapshot \(info.slot): \(error)", [node])
     }
     nodes[n].snapshot = info
-    world.check(
-      "digests", checkers.digests.reached(node, info.slot, nodes[n].application.digest), [node])
+    checkRestored(node, &world)
+    checkDigest(info.slot, node, &world)
+    if nodes[n].isRunning { watchDigests(node, &world) }
     removeSnapshots(below: info.slot, node, &world)
   }
 
