@@ -38,16 +38,21 @@ public struct Batcher: Equatable, Sendable {
     body(open)
   }
 
+  /// So many more batches may wait when they begin with a report: one of each voter is under way at most, and an overloaded
+  /// cluster shall not be one that compares nothing.
+  private static let reportsMax = Configuration.votersMax
+
   /// Takes a command in, or says why not.
   public mutating func add(
-    _ command: CommandRef, now: Instant, _ contracts: inout ContractRecorder
+    _ command: CommandRef, isReport: Bool = false, now: Instant,
+    _ contracts: inout ContractRecorder
   ) -> AddResult {
     guard command.bytes.length <= bytesMax else { return .tooLarge }
     let joins =
       !open.isNoop && open.bytes.end == command.bytes.position && open.count < commandsMax
       && UInt64(open.bytes.length) + UInt64(command.bytes.length) <= UInt64(bytesMax)
     if !joins && !open.isNoop {
-      guard closed.count < queuedMax else {
+      guard closed.count < queuedMax + (isReport ? Self.reportsMax : 0) else {
         contracts.mark(.overloaded)
         return .overloaded
       }
@@ -68,7 +73,7 @@ public struct Batcher: Equatable, Sendable {
     contracts.ensure(.batcherPostWithinCount, open.count <= commandsMax)
     contracts.ensure(.batcherPostWithinBytes, open.bytes.length <= bytesMax)
     contracts.ensure(.batcherPostContiguous, open.bytes.end == command.bytes.end)
-    contracts.ensure(.batcherPostQueueBounded, closed.count <= queuedMax)
+    contracts.ensure(.batcherPostQueueBounded, closed.count <= queuedMax + Self.reportsMax)
     return .added
   }
 

@@ -11,6 +11,8 @@ public enum DeadlineKind: Int, CaseIterable, Sendable {
   case transfer
   /// Suspects: ask those again that have not answered.
   case inquiry
+  /// An own digest that is not in the log: report it again.
+  case digest
 }
 
 /// All deadlines of a replica behind one timer of its host.

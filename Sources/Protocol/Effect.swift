@@ -53,6 +53,8 @@ public enum Effect: Hashable, Sendable {
   /// The replica's role, ballot or idea of the leader changed. On `follower` nothing that clients wait for here will be
   /// rejected one by one: the host tells them all to ask elsewhere, under the same sequence numbers.
   case roleChanged(Role, Ballot, leader: ReplicaID?)
+  /// Encode this report into the log buffer as a command; answered by `reportEntered`.
+  case enterReport(DigestReport)
 }
 
 /// The effects of one step. The caller owns and reuses it, so that a step allocates nothing in the steady state.

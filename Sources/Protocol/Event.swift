@@ -40,4 +40,8 @@ public enum Event: Hashable, Sendable {
   case snapshotRequested
   /// The application allows or forbids this replica to lead.
   case leadershipPermitted(Bool)
+  /// The application has taken a digest of its state, or seen one applied or agreed.
+  case digestsChanged(DigestStanding)
+  /// The report that `enterReport` asked for lies in the log buffer, as a command.
+  case reportEntered(CommandRef)
 }

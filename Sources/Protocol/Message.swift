@@ -291,6 +291,7 @@ public enum Message: Hashable, Sendable {
   case snapshotChunk(SnapshotChunk)
   case inquiry(Inquiry)
   case standing(Standing)
+  case stateDigest(StateDigest)
 
   /// The bytes that travel behind the message's fixed part: a value's or a snapshot chunk's.
   public var payload: BytesRef {
@@ -300,7 +301,8 @@ public enum Message: Hashable, Sendable {
     case .learn(let m): m.value.bytes
     case .snapshotChunk(let m): m.bytes
     case .prepare, .promise, .accepted, .rejected, .heartbeat, .heartbeatReply, .preVote,
-      .preVoteReply, .standForElection, .fetch, .snapshotOffer, .snapshotFetch, .inquiry, .standing:
+      .preVoteReply, .standForElection, .fetch, .snapshotOffer, .snapshotFetch, .inquiry, .standing,
+      .stateDigest:
       .empty
     }
   }

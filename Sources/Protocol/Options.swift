@@ -65,6 +65,11 @@ public struct ReplicaOptions: Hashable, Sendable {
   public var snapshotTailSlots = 256
   public var snapshotChunkBytes: UInt32 = 64 << 10
 
+  // Digests
+  /// After every slot that is a multiple of this the replicas compare the digests of their states; 0: never. At least twice
+  /// the number of voters, because their reports take slots themselves.
+  public var digestPeriod = 0
+
   // Reads
   public var readsMax = 1_024
   /// A local read whose slot was not applied in this time is refused.
@@ -77,6 +82,15 @@ public struct ReplicaOptions: Hashable, Sendable {
   /// A bound that cannot be, or two bounds that contradict each other; says which and what to do.
   public struct Invalid: Error, Equatable, CustomStringConvertible {
     public var description: String
+
+    /// With more reports than slots between them the log would fill by itself.
+    init(digestPeriod: Int, voters: Int) {
+      description =
+        "digestPeriod is \(digestPeriod); it must be 0 or at least twice the number of voters"
+        + " (2 x \(voters))"
+    }
+
+    init(description: String) { self.description = description }
   }
 
   /// Checks every bound and relation; call it before handing options to a replica.
@@ -106,6 +120,7 @@ public struct ReplicaOptions: Hashable, Sendable {
     try check(queuedBatchesMax >= 1, "queuedBatchesMax must be at least 1")
     try check(catchUpSlots >= 1, "catchUpSlots must be at least 1")
     try check(snapshotChunkBytes >= 64, "snapshotChunkBytes must be at least 64")
+    try check(digestPeriod >= 0, "digestPeriod is \(digestPeriod); it must not be below 0")
     try check(readsMax >= 1, "readsMax must be at least 1")
     try check(
       heartbeatInterval > .zero && heartbeatInterval <= electionTimeout / 2,

@@ -12,5 +12,6 @@ extension Replica {
     if deadlines.takeDue(.catchUp, now: now) { catchUpDue(now: now, &effects) }
     if deadlines.takeDue(.localRead, now: now) { expireLocalReads(now: now, &effects) }
     if deadlines.takeDue(.inquiry, now: now) { inquire(now: now, &effects) }
+    if deadlines.takeDue(.digest, now: now) { digestDue(now: now, &effects) }
   }
 }

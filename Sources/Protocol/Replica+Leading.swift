@@ -5,6 +5,7 @@ extension Replica {
     proposer.lead(window: window, &contracts)
     role = .recoveringLeader
     rounds.begin(now: now)
+    digests.lead()
     isLeaseReleased = false
     transferTarget = nil
     _ = election.heard(proposer.ballot, now: now)

@@ -113,12 +113,10 @@ extension Replica {
     fetch(now: now, &effects)
   }
 
-  mutating func receive(_ fetch: Fetch, from: ReplicaID, _ effects: inout EffectBuffer) {
-    if fetch.firstSlot <= window.truncatedUpTo {
-      contracts.mark(.snapshotOffered)
-      effects.append(.send(to: from, .snapshotOffer(SnapshotOffer(snapshot: snapshot))))
-      return
-    }
+  mutating func receive(_ fetch: Fetch, from voter: Int, _ effects: inout EffectBuffer) {
+    if fetch.firstSlot <= window.truncatedUpTo { return offerSnapshot(to: voter, &effects) }
+    digests.servesSlots(to: voter)
+    let from = configuration.voters[voter].id
     var slot = fetch.firstSlot
     let last = min(window.chosenUpTo, slot + Int(fetch.limit - 1))
     while slot <= last {
@@ -194,17 +192,17 @@ extension Replica {
   }
 
   mutating func receive(
-    _ fetch: SnapshotFetch, from: ReplicaID, _ effects: inout EffectBuffer
+    _ fetch: SnapshotFetch, from voter: Int, _ effects: inout EffectBuffer
   ) {
     guard snapshot.slot > .zero else { return }
     guard fetch.snapshot == snapshot, fetch.offset < snapshot.length else {
       // Replaced by a later one in the meantime.
-      effects.append(.send(to: from, .snapshotOffer(SnapshotOffer(snapshot: snapshot))))
-      return
+      return offerSnapshot(to: voter, &effects)
     }
     effects.append(
       .sendSnapshotChunk(
-        to: from, snapshot, offset: fetch.offset, lengthMax: options.snapshotChunkBytes))
+        to: configuration.voters[voter].id, snapshot, offset: fetch.offset,
+        lengthMax: options.snapshotChunkBytes))
   }
 
   mutating func receive(

@@ -47,13 +47,14 @@ extension Replica {
     case .preVote(let m): receive(m, from: voter, now: now, &effects)
     case .preVoteReply(let m): receive(m, from: voter, now: now, &effects)
     case .standForElection(let m): receive(m, from: from, now: now, &effects)
-    case .fetch(let m): receive(m, from: from, &effects)
+    case .fetch(let m): receive(m, from: voter, &effects)
     case .learn(let m): receive(m, from: voter, now: now, &effects)
     case .snapshotOffer(let m): receive(m, from: voter, now: now, &effects)
-    case .snapshotFetch(let m): receive(m, from: from, &effects)
+    case .snapshotFetch(let m): receive(m, from: voter, &effects)
     case .snapshotChunk(let m): receive(m, from: voter, now: now, &effects)
     case .inquiry(let m): receive(m, from: from, &effects)
     case .standing(let m): receive(m, from: voter, now: now, &effects)
+    case .stateDigest(let m): receive(m, from: voter, &effects)
     }
   }
 
@@ -100,6 +101,8 @@ extension Replica {
       return m.snapshot.slot == .zero || !isPossible ? .impossible : nil
     case .preVoteReply(let m):
       return m.isGranted && m.ballot <= m.promised ? .impossible : nil
+    case .stateDigest(let m):
+      return m.slot == .zero ? .impossible : nil
     case .rejected, .snapshotFetch, .snapshotChunk, .inquiry, .standing:
       return nil
     }
@@ -122,7 +125,7 @@ extension Replica {
     case .preVoteReply(let m): max(m.ballot, m.promised)
     case .standForElection(let m): m.ballot
     case .standing(let m): max(m.promised, m.leading)
-    case .fetch, .learn, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry: nil
+    case .fetch, .learn, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry, .stateDigest: nil
     }
   }
 }

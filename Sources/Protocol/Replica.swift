@@ -41,6 +41,7 @@ public struct Replica: Sendable {
   var catchUp: CatchUp
   var replies = DeferredReplies()
   var deadlines = Deadlines()
+  var digests: DigestReporter
   var random: SeededRandom
   var lastNow = Instant.zero
   /// How many bytes of values were applied since the last snapshot was begun.
@@ -86,6 +87,9 @@ public struct Replica: Sendable {
       throw .notAVoter(id, epoch: configuration.epoch)
     }
     do { try options.validate() } catch { throw .options(error) }
+    guard options.digestPeriod == 0 || options.digestPeriod >= 2 * configuration.voters.count else {
+      throw .options(.init(digestPeriod: options.digestPeriod, voters: configuration.voters.count))
+    }
     if let recorded = durable.configurations.last, !configuration.span.mayFollow(recorded) {
       throw .configurationIsOver(configuration.span, recorded: recorded)
     }
@@ -126,6 +130,7 @@ public struct Replica: Sendable {
     rounds = HeartbeatRounds(quorum: quorum, own: ownIndex)
     leaseGuard = LeaseGuard(options.lease)
     reads = ReadQueue(options)
+    digests = DigestReporter(voters: quorum.voters)
     catchUp = CatchUp(voters: quorum.voters, own: ownIndex, options)
     random = SeededRandom(seed: seed)
     suspicion = doubt.map { Suspicion($0, voters: quorum.voters, own: ownIndex) }
@@ -178,6 +183,10 @@ public struct Replica: Sendable {
       takeSnapshot(&effects)
     case .leadershipPermitted(let isPermitted):
       leadershipPermitted(isPermitted, now: now, &effects)
+    case .digestsChanged(let standing):
+      digestsChanged(standing, now: now, &effects)
+    case .reportEntered(let command):
+      reportEntered(command, now: now, &effects)
     }
 
     if isSuspect { continueCure(now: now, &effects) }

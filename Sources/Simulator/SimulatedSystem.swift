@@ -94,7 +94,10 @@ public protocol SimulatedSystem {
   /// The process is down and its disk lost: begin it anew, by `World.replaceDisk`. Only asked for where something was vouched
   /// for.
   mutating func replaceDisk(_ node: NodeIndex, _ world: inout World<Message>)
-  /// The process runs and is over whatever damage its disk had. Until then it counts as disturbed.
+  /// Corrupts the state that a running process keeps in memory, in a way that its own checks can find later. False when there
+  /// is nothing to corrupt, or nothing would find it.
+  mutating func corruptState(_ node: NodeIndex, _ world: inout World<Message>) -> Bool
+  /// The process runs and is over whatever damage its disk or its state had. Until then it counts as disturbed.
   func isSound(_ node: NodeIndex) -> Bool
 
   /// A majority, or another set of processes that must be able to make progress alone once healed.
@@ -128,6 +131,9 @@ extension SimulatedSystem {
 
   public func vouched(_ node: NodeIndex, _ world: borrowing World<Message>) -> [VouchedFile] { [] }
   public mutating func replaceDisk(_ node: NodeIndex, _ world: inout World<Message>) {}
+  public mutating func corruptState(_ node: NodeIndex, _ world: inout World<Message>) -> Bool {
+    false
+  }
   public func isSound(_ node: NodeIndex) -> Bool { true }
 
   /// A random majority of those whose medium is sound, at times with more members; or everybody, since whoever is damaged may

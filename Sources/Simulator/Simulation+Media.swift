@@ -55,6 +55,19 @@ extension Simulation {
     world.digest.mix(UInt64(fault.rawValue))
   }
 
+  /// Corrupts the state of a running process, and nothing tells it.
+  mutating func nemesisStateFlip() {
+    let node = drawTarget(.memory)
+    guard world.states[node.index] == .up, affordsDamage(node), affords([node]) else { return }
+    world.activity = .performing
+    let isCorrupted = system.corruptState(node, &world)
+    world.activity = .idle
+    guard isCorrupted else { return }
+    world.damaged.insert(node)
+    world.count(.stateFlipped, node)
+    world.note("a bit of its state is flipped", node)
+  }
+
   /// A process has just crashed.
   mutating func damageAtCrash(_ node: NodeIndex) {
     let strikes = world.chance(.medium, perMillion: world.plan.mediumAtCrash)

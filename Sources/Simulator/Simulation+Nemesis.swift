@@ -2,7 +2,8 @@ internal import Protocol
 
 /// The kinds of scheduled trouble. Each has its own rhythm in the plan.
 enum NemesisKind: UInt8, CaseIterable {
-  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium, atRest
+  case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium, stateFlip
+  case atRest
 
   func interval(_ plan: FaultPlan) -> UInt64 {
     switch self {
@@ -15,6 +16,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .clockFreeze: plan.clockFreezeInterval
     case .medium: plan.mediumInterval
     case .atRest: plan.atRestInterval
+    case .stateFlip: plan.stateFlipInterval
     }
   }
 
@@ -24,6 +26,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .partition, .slowLink: .partition
     case .clockStep, .clockFreeze: .clock
     case .medium, .atRest: .medium
+    case .stateFlip: .memory
     }
   }
 }
@@ -54,6 +57,7 @@ extension Simulation {
     case .clockFreeze: nemesisClockFreeze()
     case .medium: nemesisMedium()
     case .atRest: nemesisAtRest()
+    case .stateFlip: nemesisStateFlip()
     }
   }
 

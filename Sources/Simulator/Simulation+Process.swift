@@ -60,6 +60,16 @@ extension Simulation {
       Event(.restart, node: node, generation: world.boots[n]), at: world.now + down * 1_000)
   }
 
+  /// A process has ended by itself. In a healed core somebody starts it again.
+  @inline(never)
+  mutating func quit(_ node: NodeIndex) {
+    world.quitting = []
+    guard world.violation == nil else { return }
+    crash(node)
+    guard world.runPhase == .liveness, world.core.contains(node) else { return }
+    world.queue.push(Event(.boot, node: node), at: world.now + world.plan.downMinimum * 1_000)
+  }
+
   /// A node has entered another phase of its protocol. Phases that last a moment are met by what is tied to their door: a
   /// crash among the next effects, the end of the safety phase.
   @inline(never)

@@ -184,7 +184,9 @@ public struct Simulation<System: SimulatedSystem> {
     }
     world.activity = .performing
     var effect = 0
-    while effect < count && effect != crashBefore && world.violation == nil {
+    while effect < count && effect != crashBefore && world.violation == nil
+      && world.quitting.isEmpty
+    {
       world.digest.mix(system.digestWord(ofEffect: effect, node))
       if world.trace.isOn { world.note("   " + system.describe(effect: effect, node), node) }
       system.perform(effect: effect, node, &world)
@@ -200,7 +202,9 @@ public struct Simulation<System: SimulatedSystem> {
       world.damaged.remove(node)
       world.note("sound again", node)
     }
-    if crashBefore != .max && world.violation == nil {
+    if !world.quitting.isEmpty {
+      quit(node)
+    } else if crashBefore != .max && world.violation == nil {
       precondition(effect == crashBefore, "an armed crash lets exactly the drawn effects out")
       world.count(.crashBetweenEffects, node)
       world.note("crash after effect \(effect) of \(count)", node)

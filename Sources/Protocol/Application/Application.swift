@@ -5,8 +5,12 @@
 public struct Application<Machine: StateMachine> {
   public internal(set) var machine: Machine
   public internal(set) var sessions: SessionTable
+  /// What replicas have reported of their states.
+  public internal(set) var digests = DigestTable()
   /// Everything up to here is part of the state.
   public internal(set) var appliedUpTo: Slot
+  /// The own digests, and what became of comparing them. Not part of the state; `watch(_:)` begins it.
+  public internal(set) var watch = DigestWatch(period: 0, own: ReplicaID(0))
   /// Not part of the state: whoever drives the application looks at it after each slot.
   public internal(set) var contracts = ContractRecorder()
 
@@ -17,7 +21,20 @@ public struct Application<Machine: StateMachine> {
     self.appliedUpTo = .zero
   }
 
-  /// Applies the batch that was chosen for `slot`, empty for a no-op, and appends an answer for each of its commands.
+  /// Compares this state with the other replicas' from here on. Begin it with the state, before anything is applied.
+  public mutating func watch(_ watch: DigestWatch) {
+    self.watch = watch
+    takeDigestIfDue()
+  }
+
+  /// Why this state must not be used any more: nobody is answered from it, and nobody given a snapshot of it; nil for one
+  /// that nothing speaks against. Whoever drives the application looks at it after each slot, before any answer leaves.
+  public var divergence: Divergence? { watch.divergence }
+
+  /// How far the own state is reported and agreed.
+  public var digestStanding: DigestStanding { watch.standing(digests) }
+
+  /// Applies the batch that was chosen for `slot`, empty for a no-op, and appends an answer for each command of a client.
   ///
   /// A batch that is not well formed is refused as a whole, before anything changed; the replica cannot go on then,
   /// because what was chosen was not what it reads. Slots must come one after the other, below 2^48.
@@ -26,17 +43,35 @@ public struct Application<Machine: StateMachine> {
   ) throws(CommandInvalid) {
     precondition(slot == appliedUpTo.next, "slots must be applied in order, each once")
     precondition(slot.rawValue < 1 << 48, "session names are made of 48-bit slots")
+    let isDiverged = watch.divergence != nil
+    contracts.require(.applyPreNotDiverged, !isDiverged)
     var check = BatchIterator()
-    while try check.next(in: batch) != nil {}
+    var asked = 0
+    while let command = try check.next(in: batch) { asked += command.kind == .digestReport ? 0 : 1 }
     let (before, answered) = (appliedUpTo, replies.replies.count)
     var commands = BatchIterator()
     while let command = try commands.next(in: batch) {
-      apply(command, slot, commands.count - 1, batch, into: &replies)
+      if command.kind == .digestReport {
+        apply(DigestReport(command, in: batch), slot)
+      } else {
+        apply(command, slot, commands.count - 1, batch, into: &replies)
+      }
     }
     appliedUpTo = slot
+    takeDigestIfDue()
     let answers = replies.replies.count - answered
-    contracts.ensure(.applyPostOneAnswerPerCommand, answers == check.count)
+    contracts.ensure(.applyPostOneAnswerPerCommand, answers == asked)
     contracts.ensure(.applyPostAdvancesByOneSlot, slot == before.next)
+  }
+
+  /// Takes a replica's report into the table, nil for one that says nothing; nobody waits for an answer.
+  private mutating func apply(_ report: DigestReport?, _ slot: Slot) {
+    guard let report else { return }
+    watch.saw(digests.take(report, in: slot, &contracts), of: report, &contracts)
+  }
+
+  private mutating func takeDigestIfDue() {
+    if watch.isDue(appliedUpTo) { watch.took(digest, at: appliedUpTo) }
   }
 
   private mutating func apply(
@@ -70,10 +105,12 @@ public struct Application<Machine: StateMachine> {
     return replies.writer.start..<replies.writer.bytes.count
   }
 
-  /// Covers the machine, the sessions and the slot: equal states have equal digests on every replica, and different ones
+  /// Covers the machine, the sessions, what was reported, and the slot: equal states have equal digests on every replica, and different ones
   /// different digests unless the machine's own says otherwise.
   public var digest: UInt64 {
-    SessionTable.mix(machine.digest, SessionTable.mix(sessions.digest, appliedUpTo.rawValue))
+    digests.mixed(
+      into: SessionTable.mix(
+        machine.digest, SessionTable.mix(sessions.digest, appliedUpTo.rawValue)))
   }
 
   /// The state as it is now as a stream of bytes. Independent of what is applied later: it holds a copy.
@@ -82,8 +119,13 @@ public struct Application<Machine: StateMachine> {
   /// Takes a snapshot's bytes; install it when `finish` did not throw. Needs only what is fixed: the machine's kind and
   /// the limits, not the state.
   public func restorer() -> SnapshotRestorer<Machine> {
-    SnapshotRestorer(machine: machine, limits: sessions.limits)
+    SnapshotRestorer(machine: machine, limits: sessions.limits, watch: watch.begunAnew)
   }
+}
+
+extension Application {
+  /// Changes the machine behind the log's back, for tests of what finds that.
+  package mutating func corruptMachine(_ change: (inout Machine) -> Void) { change(&machine) }
 }
 
 extension Application: Sendable where Machine: Sendable {}

@@ -9,6 +9,8 @@ public struct Command: Hashable, Sendable {
     case registration = 1
     /// For the state machine.
     case operation = 2
+    /// What a replica says of its own state: see `DigestReport`. No client may send one.
+    case digestReport = 3
   }
 
   public var kind: Kind
@@ -67,7 +69,7 @@ extension Command {
     encodeHeader(0, .registration, nonce, 0, 0, into: &bytes)
   }
 
-  private static func encodeHeader(
+  static func encodeHeader(
     _ length: Int, _ kind: Kind, _ session: UInt64, _ sequence: UInt64, _ acknowledged: UInt64,
     into bytes: inout [UInt8]
   ) {
@@ -100,6 +102,8 @@ extension Command {
       guard sequence == 0, acknowledged == 0, length == 0 else { throw .field(at: offset) }
     case .operation:
       guard sequence > acknowledged else { throw .field(at: offset) }
+    case .digestReport:
+      guard sequence > 0, length == DigestReport.payloadLength else { throw .field(at: offset) }
     }
     let end = begin + (length + 7) & ~7
     if length & 7 != 0 {
@@ -148,6 +152,8 @@ extension CommandRef {
   public init(verifying bytes: RawSpan, position: UInt64) throws(CommandInvalid) {
     let command = try Command(at: 0, of: bytes)
     guard command.end == bytes.byteCount else { throw .trailing(at: command.end) }
+    // A client that speaks for replicas could convict a sound one.
+    guard command.kind != .digestReport else { throw .field(at: 0) }
     self.init(
       session: command.session, sequence: command.sequence,
       bytes: BytesRef(position: position, length: UInt32(bytes.byteCount)),

@@ -5,6 +5,8 @@
 public struct SnapshotRestorer<Machine: StateMachine> {
   private var machine: Machine
   private var sessions: SessionTable
+  private let watch: DigestWatch
+  private var digests = DigestTable()
   private var slot = Slot.zero
   private var sessionsExpected: UInt64 = 0
   private var stage = Stage.header
@@ -17,11 +19,13 @@ public struct SnapshotRestorer<Machine: StateMachine> {
   private enum Stage {
     case header
     case sessions
+    case digests
     case machine
     case done
   }
 
-  init(machine: Machine, limits: SessionTable.Limits) {
+  init(machine: Machine, limits: SessionTable.Limits, watch: DigestWatch) {
+    self.watch = watch
     self.machine = machine
     self.sessions = SessionTable(limits: limits)
     self.machine.beginRestore()
@@ -44,7 +48,9 @@ public struct SnapshotRestorer<Machine: StateMachine> {
     guard case .done = stage, block.isEmpty else { throw .length }
     var application = Application(machine: machine, limits: sessions.limits)
     application.sessions = sessions
+    application.digests = digests
     application.appliedUpTo = slot
+    application.watch(watch)
     return application
   }
 
@@ -82,7 +88,9 @@ public struct SnapshotRestorer<Machine: StateMachine> {
     case (.header, .header): return .header
     case (.header, _): throw .header
     case (.sessions, .session): return .session
+    case (.sessions, .digests) where UInt64(sessions.count) == sessionsExpected: return .digests
     case (.sessions, .machine) where UInt64(sessions.count) == sessionsExpected: return .machine
+    case (.digests, .machine): return .machine
     case (.machine, .machine): return .machine
     case (.machine, .end): return .end
     default: throw .field
@@ -97,6 +105,13 @@ public struct SnapshotRestorer<Machine: StateMachine> {
       stage = .sessions
     case .session:
       try takeSession()
+    case .digests:
+      guard
+        let table = DigestTable(
+          block.span.bytes.extracting(SnapshotFormat.blockHeaderLength...), slot: slot)
+      else { throw .field }
+      digests = table
+      stage = .digests
     case .machine:
       stage = .machine
       let complete = block
@@ -165,8 +180,9 @@ public struct SnapshotRestorer<Machine: StateMachine> {
     guard block.count == at + SnapshotFormat.endLength, word32(at + 12) == 0 else { throw .length }
     guard word32(at + 8) == checksum else { throw .checksum }
     try machine.finishRestore()
-    let digest = SessionTable.mix(
-      machine.digest, SessionTable.mix(sessions.digest, slot.rawValue))
+    let digest = digests.mixed(
+      into: SessionTable.mix(
+        machine.digest, SessionTable.mix(sessions.digest, slot.rawValue)))
     guard word64(at) == digest else { throw .checksum }
   }
 

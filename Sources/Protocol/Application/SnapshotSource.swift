@@ -3,6 +3,7 @@
 //   header    magic u64, version u32, sessionsMax u32, outstandingMax u32, replyLengthMax u32, slot u64, sessions u64
 //   session   id, nonce, last, floor, lastUse u64, then for each kept reply slot u64, length u32, isDropped u32, bytes
 //             (one block per session, the least recently used first)
+//   digests   what replicas have reported: DigestTable; only where anything was
 //   machine   one piece of the state machine, as it made it
 //   end       digest of the application u64, CRC32C of everything before this block u32, zero u32
 //
@@ -25,6 +26,7 @@ enum SnapshotFormat {
     case session = 2
     case machine = 3
     case end = 4
+    case digests = 5
   }
 
   /// The longest block of this kind that a snapshot with these limits can have.
@@ -35,6 +37,7 @@ enum SnapshotFormat {
       sessionLength + limits.outstandingMax * (replyLength + limits.replyLengthMax)
     case .machine: pieceMax
     case .end: endLength
+    case .digests: DigestTable.lengthMax
     }
   }
 }
@@ -55,6 +58,7 @@ public struct SnapshotSource<Machine: StateMachine> {
   private enum Stage {
     case header
     case session(Int32)
+    case digests
     case machine(cursor: UInt64)
     case end
     case done
@@ -90,6 +94,11 @@ public struct SnapshotSource<Machine: StateMachine> {
     case .session(let place):
       makeSession(Int(place))
       advance(to: application.sessions.sessions[Int(place)].newer)
+    case .digests:
+      begin(.digests)
+      application.digests.encode(into: &block)
+      end()
+      stage = .machine(cursor: 0)
     case .machine(let cursor):
       makeMachine(cursor)
     case .end:
@@ -104,7 +113,11 @@ public struct SnapshotSource<Machine: StateMachine> {
   }
 
   private mutating func advance(to place: Int32) {
-    stage = place >= 0 ? .session(place) : .machine(cursor: 0)
+    if place >= 0 {
+      stage = .session(place)
+    } else {
+      stage = application.digests.isEmpty ? .machine(cursor: 0) : .digests
+    }
   }
 
   private mutating func makeHeader() {

@@ -204,6 +204,19 @@ public enum Contract: String, CaseIterable, Sendable {
   case curePostPromiseIsTheFloor =
     "cure.post.promiseIsTheFloor: A cured replica has promised what it may have promised before."
 
+  // MARK: Digests
+  case reportDigestPreIsUnreported =
+    "reportDigest.pre.isUnreported: A replica reports a digest only as long as it has not seen it applied."
+  case enterReportPreLeads = "enterReport.pre.leads: Only a leader puts a report into the log."
+  case enterReportPostOncePerBallot =
+    "enterReport.post.oncePerBallot: A leader puts no two reports of one voter and slot into the log."
+  case foldReportPostTableBounded =
+    "foldReport.post.tableBounded: The table holds a few reports of each voter and of nobody else."
+  case foldReportPostAgreedAdvances =
+    "foldReport.post.agreedAdvances: The agreed slot never goes back."
+  case foldReportPostMajorityAgrees =
+    "foldReport.post.majorityAgrees: A digest is agreed only when a majority of the voters, each counted once, reported it for its slot."
+
   // MARK: Sessions and the application
   case admitPreUsesAdvance =
     "admit.pre.usesAdvance: A command's place in the log lies behind every use of a session noted before."
@@ -225,8 +238,10 @@ public enum Contract: String, CaseIterable, Sendable {
     "register.post.evictsTheOldestUse: The session that makes room was used before the next one in line."
   case forgetPostFloorNeverRegresses =
     "forget.post.floorNeverRegresses: A reply that is forgotten stays forgotten, and only applied ones are."
+  case applyPreNotDiverged =
+    "apply.pre.notDiverged: Nothing is applied to a state that has diverged."
   case applyPostOneAnswerPerCommand =
-    "apply.post.oneAnswerPerCommand: Every command of a batch gets exactly one answer."
+    "apply.post.oneAnswerPerCommand: Every command of a client gets exactly one answer."
   case applyPostAdvancesByOneSlot =
     "apply.post.advancesByOneSlot: Applying a batch moves the state by exactly its slot."
 

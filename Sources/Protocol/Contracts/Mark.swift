@@ -50,6 +50,17 @@ public enum Mark: String, CaseIterable, Sendable {
     "suspectKeptSilent: A suspect was asked for a promise, a vote or a confirmation."
   case suspectCured = "suspectCured: A suspect became a voter again."
 
+  // Digests
+  case digestAgreed = "digestAgreed: A majority reported the same digest for a slot."
+  case digestReportRepeated =
+    "digestReportRepeated: A replica reported a digest again that it had not seen applied."
+  case snapshotHeldBack =
+    "snapshotHeldBack: A snapshot was kept from a peer because no agreed digest vouches for it yet."
+  case divergenceFound =
+    "divergenceFound: A replica found that its state is not the one that a majority agreed on."
+  case divergenceRepaired =
+    "divergenceRepaired: A replica that had diverged has the agreed digest again."
+
   public var id: Substring { rawValue[..<rawValue.firstIndex(of: ":")!] }
   public var sentence: Substring {
     rawValue[rawValue.firstIndex(of: ":")!...].dropFirst(2)

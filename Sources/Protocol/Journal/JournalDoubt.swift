@@ -28,6 +28,8 @@ public struct JournalDamage: Error, Hashable, Sendable, CustomStringConvertible 
   public enum What: Hashable, Sendable {
     /// Numbers that do not follow one another.
     case segmentMissing
+    /// Nothing says where the log leaves this segment, so nobody can look for damage in it: a header behind it is lost.
+    case endLost
     /// Bytes that were durable are not a header.
     case header(DecodeError.What)
     /// Bytes that were durable are not a record.

@@ -1,13 +1,34 @@
 // Segments at rest, looked at one by one while their replica runs: by recovery's own code, with what only a running host knows,
 // namely how much of each had been durable.
+/// Where the log leaves a segment that is no longer written to.
+public enum SegmentEnd: Hashable, Sendable {
+  /// In bytes from its beginning.
+  case at(Int)
+  /// A crash has made it void: nothing in it is part of the log.
+  case void
+  /// The header that says so is lost.
+  case lost
+}
+
 extension JournalRecovery {
-  /// Where the log leaves a segment that is no longer written to, in bytes, as the header says that goes on from there; nil
-  /// where no header does: nothing of such a segment is part of the log, or its successor's header is lost.
+  /// Where the log leaves a segment below the one that is written.
+  ///
+  /// Found from the last header backwards, as recovery finds it: what a crash has made void may have a header as well, and that
+  /// says where it went on from.
   ///
   /// - Parameter headers: of all segments whose headers are whole, in order of their numbers.
-  public static func end(of segment: UInt64, headers: [SegmentHeader]) -> Int? {
-    // A later one of the same name wins: what the earlier one began was void.
-    headers.last { $0.continued.mark.segment == segment }.map { Int($0.continued.mark.offset) }
+  public static func end(of segment: UInt64, headers: [SegmentHeader]) -> SegmentEnd {
+    guard var header = headers.last, segment < header.number else { return .lost }
+    while true {
+      let mark = header.continued.mark
+      if mark.segment == segment { return .at(Int(mark.offset)) }
+      if mark.segment < segment { return .void }
+      // A header in the wrong place says nothing about this one.
+      guard mark.segment < header.number,
+        let next = headers.last(where: { $0.number == mark.segment })
+      else { return .lost }
+      header = next
+    }
   }
 
   /// What is damaged in a segment all of which had been durable up to `end`, in bytes; empty when a recovery would read

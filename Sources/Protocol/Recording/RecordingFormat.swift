@@ -60,7 +60,7 @@ public struct RecordingHeader: Equatable, Sendable {
 enum RecordingFormat {
   static let version: UInt8 = 1
   /// Of the state in the checkpoint; raised with every change of what `Replica.codeState` visits.
-  static let stateVersion: UInt64 = 2
+  static let stateVersion: UInt64 = 3
   /// "RSLR"
   static let magic: UInt32 = 0x524C_5352
 

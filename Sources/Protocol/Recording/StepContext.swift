@@ -95,6 +95,8 @@ enum StepTag {
     case transferRequested
     case leadershipPermitted
     case snapshotRequested
+    case digestsChanged
+    case reportEntered
   }
 
   /// In the lowest five bits of an effect's first byte.
@@ -119,6 +121,7 @@ enum StepTag {
     /// In front of a record whose epoch is not the replica's.
     case epoch
     case persistCured
+    case enterReport
 
     static let mask: UInt8 = 0x1F
   }

@@ -14,7 +14,7 @@ extension StepDecoder {
     case .accepted, .heartbeat, .heartbeatReply, .prepare, .promise, .rejected, .preVote,
       .preVoteReply, .standForElection, .standing:
       try refuse(StepTag.formMask, in: first, at: at)
-    case .fetch, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry:
+    case .fetch, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry, .stateDigest:
       try refuse(StepTag.formMask | StepTag.sameBallot, in: first, at: at)
     }
     return try fields(tag, first, &reader)
@@ -106,6 +106,9 @@ extension StepDecoder {
         Standing(
           nonce: nonce, isSound: isSound, promised: promised, leading: leading,
           lastSlot: try slot(&reader)))
+    case .stateDigest:
+      let slot = try slot(&reader)
+      return .stateDigest(StateDigest(slot: slot, digest: try reader.u64()))
     }
   }
 

@@ -52,6 +52,15 @@ struct StepDecoder {
     case .transferRequested: return .transferRequested(to: ReplicaID(try reader.packed32()))
     case .leadershipPermitted: return .leadershipPermitted(try reader.bool())
     case .snapshotRequested: return .snapshotRequested
+    case .digestsChanged:
+      let slot = Slot(try reader.packed(from: context.appliedUpTo))
+      let digest = try reader.u64()
+      let reported = Slot(try reader.packed(from: context.appliedUpTo))
+      return .digestsChanged(
+        DigestStanding(
+          slot: slot, digest: digest, reportedUpTo: reported,
+          vouchedUpTo: Slot(try reader.packed(from: context.appliedUpTo))))
+    case .reportEntered: return .reportEntered(try command(&reader))
     }
   }
 
@@ -142,7 +151,7 @@ struct StepDecoder {
       return try roleChanged(try ballot(first, &reader), &reader)
     case .persistChosenUpTo, .persistSnapshot, .send, .broadcast, .serveRead, .reject,
       .setDeadline, .takeSnapshot, .sendSnapshotChunk, .storeSnapshotChunk, .restoreSnapshot,
-      .truncate:
+      .truncate, .enterReport:
       try refuse(~StepTag.Effect.mask, in: first, at: at)
       return try plainEffect(tag, &reader, at: at, epoch: epoch)
     case .epoch:
@@ -189,6 +198,14 @@ struct StepDecoder {
       return .storeSnapshotChunk(chunk, isLast: try reader.bool())
     case .restoreSnapshot: return .restoreSnapshot(try snapshot(&reader))
     case .truncate: return .truncate(upTo: try applied(&reader))
+    case .enterReport:
+      let replica = ReplicaID(try reader.packed32())
+      let epoch = Epoch(try reader.packed())
+      let voters = try reader.packed32()
+      let slot = Slot(try reader.packed(from: context.appliedUpTo))
+      return .enterReport(
+        DigestReport(
+          replica: replica, epoch: epoch, voters: voters, slot: slot, digest: try reader.u64()))
     case .persistPromised, .persistAccepted, .persistLearned, .persistCured, .apply, .roleChanged,
       .epoch:
       throw DecodeError(.unknownTag, at: at)

@@ -88,6 +88,10 @@ extension StepEncoder {
       putOther(m.leading, &out)
       out.put(raw: m.nonce)
       put(m.lastSlot, &out)
+    case .stateDigest(let m):
+      out.put(byte: MessageCodec.Tag.stateDigest.rawValue)
+      put(m.slot, &out)
+      out.put(raw: m.digest)
     }
   }
 

@@ -112,6 +112,15 @@ struct StepEncoder {
       out.put(byte: isPermitted ? 1 : 0)
     case .snapshotRequested:
       begin(.snapshotRequested, now, effects, &out)
+    case .digestsChanged(let standing):
+      begin(.digestsChanged, now, effects, &out)
+      out.put(standing.slot.rawValue, from: context.appliedUpTo)
+      out.put(raw: standing.digest)
+      out.put(standing.reportedUpTo.rawValue, from: context.appliedUpTo)
+      out.put(standing.vouchedUpTo.rawValue, from: context.appliedUpTo)
+    case .reportEntered(let command):
+      begin(.reportEntered, now, effects, &out)
+      put(command, &out)
     }
   }
 
@@ -191,6 +200,13 @@ struct StepEncoder {
       // The role, and whether a leader follows.
       out.put(byte: role.tag &<< 1 | (leader == nil ? 0 : 1))
       if let leader { out.put(UInt64(leader.rawValue)) }
+    case .enterReport(let report):
+      out.put(byte: StepTag.Effect.enterReport.rawValue)
+      out.put(UInt64(report.replica.rawValue))
+      out.put(report.epoch.rawValue)
+      out.put(UInt64(report.voters))
+      out.put(report.slot.rawValue, from: context.appliedUpTo)
+      out.put(raw: report.digest)
     }
   }
 

@@ -83,6 +83,9 @@ extension MessageCodec {
       out.putZeroes(4)
       out.put(m.nonce)
       out.put(m.lastSlot)
+    case .stateDigest(let m):
+      out.put(m.slot)
+      out.put(m.digest)
     }
   }
 
@@ -198,6 +201,9 @@ extension MessageCodec {
         Standing(
           nonce: nonce, isSound: isSound, promised: promised, leading: leading,
           lastSlot: try r.slot()))
+    case .stateDigest:
+      let slot = try r.slot()
+      return .stateDigest(StateDigest(slot: slot, digest: try r.u64()))
     }
   }
 

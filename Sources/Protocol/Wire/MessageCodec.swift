@@ -53,11 +53,12 @@ public enum MessageCodec {
     case snapshotChunk
     case inquiry
     case standing
+    case stateDigest
 
     var fieldsLength: Int {
       switch self {
       case .inquiry: 8
-      case .standForElection, .fetch: 16
+      case .standForElection, .fetch, .stateDigest: 16
       case .preVote, .snapshotOffer: 24
       case .accepted, .rejected, .heartbeat, .heartbeatReply, .learn, .snapshotFetch,
         .snapshotChunk:
@@ -72,7 +73,7 @@ public enum MessageCodec {
       case .report, .accept, .learn, .snapshotChunk: true
       case .prepare, .promise, .accepted, .rejected, .heartbeat, .heartbeatReply, .preVote,
         .preVoteReply, .standForElection, .fetch, .snapshotOffer, .snapshotFetch, .inquiry,
-        .standing:
+        .standing, .stateDigest:
         false
       }
     }
@@ -163,6 +164,7 @@ public enum MessageCodec {
     case .snapshotChunk: .snapshotChunk
     case .inquiry: .inquiry
     case .standing: .standing
+    case .stateDigest: .stateDigest
     }
   }
 }

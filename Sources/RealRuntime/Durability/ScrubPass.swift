@@ -82,17 +82,24 @@ final class ScrubPass: @unchecked Sendable {
     stage = plan.segments.isEmpty ? .snapshot : .segment(0)
   }
 
-  /// Up to where a segment had certainly been durable; nil for one that is none of the log, or that nothing says it of.
-  private func end(of number: UInt64) -> Int? {
-    number == plan.durable.segment
-      ? Int(plan.durable.offset) : JournalRecovery.end(of: number, headers: headers)
+  /// Up to where a segment had certainly been durable. What is begun behind that is looked at by the next pass.
+  private func end(of number: UInt64) -> SegmentEnd {
+    if number == plan.durable.segment { return .at(Int(plan.durable.offset)) }
+    return number > plan.durable.segment ? .void : JournalRecovery.end(of: number, headers: headers)
   }
 
   private func readSegment(_ i: Int, _ report: inout Report) {
     let number = plan.segments[i]
     let next = i + 1 < plan.segments.count ? Stage.segment(i + 1) : .snapshot
     if segment == nil {
-      guard let end = end(of: number) else {
+      let end: Int
+      switch self.end(of: number) {
+      case .at(let offset): end = offset
+      case .lost:
+        report.findings.append(.segment(JournalDamage(segment: number, offset: 0, what: .endLost)))
+        stage = next
+        return
+      case .void:
         stage = next
         return
       }

@@ -67,6 +67,12 @@ extension CampaignReport {
           "\(grouped(tally.filesRepaired)) damaged files replaced beneath a replica"
         ))
     }
+    rows.append(
+      (
+        "diverged",
+        "\(grouped(tally.statesCorrupted)) states corrupted, \(grouped(tally.divergencesFound)) found, "
+          + "\(grouped(tally.statesInfected)) taken over by peers, \(grouped(tally.statesUnjudged)) runs unjudged"
+      ))
     if tally.excused > 0 { rows.append(("excused", "\(tally.excused) runs without progress")) }
     rows.append(("contracts", contractsText))
     rows.append(("digest", Hex.text(tally.combinedDigest)))

@@ -20,6 +20,10 @@ public struct CampaignTally: Equatable, Sendable {
   public private(set) var searched: UInt64 = 0
   public private(set) var crashImages: UInt64 = 0
   public private(set) var filesRepaired: UInt64 = 0
+  public private(set) var statesCorrupted: UInt64 = 0
+  public private(set) var divergencesFound: UInt64 = 0
+  public private(set) var statesInfected: UInt64 = 0
+  public private(set) var statesUnjudged: UInt64 = 0
   public private(set) var steps: UInt64 = 0
   public private(set) var events: UInt64 = 0
   public private(set) var effects: UInt64 = 0
@@ -70,6 +74,10 @@ public struct CampaignTally: Equatable, Sendable {
     if run.report.isSearched { searched += 1 }
     crashImages += run.report.crashImages
     filesRepaired += run.report.filesRepaired
+    statesCorrupted += run.report.statesCorrupted
+    divergencesFound += run.report.divergencesFound
+    statesInfected += run.report.statesInfected
+    statesUnjudged += run.report.statesUnjudged
     steps += run.report.protocolSteps
     events += run.events
     effects += run.effects

@@ -50,6 +50,9 @@ public enum CoverageRules {
       faults: [.clockStepped, .clockFrozen], phases: ["client"],
       reason: "only the clocks of processes are set or stopped"),
     Cells(
+      faults: [.stateFlipped], phases: ["down", "client"],
+      reason: "only a running replica has a state"),
+    Cells(
       faults: [.clockDrifted], phases: Array(all.dropFirst()),
       reason: "a clock has its rate from the start; it counts before anything has happened"),
     Cells(

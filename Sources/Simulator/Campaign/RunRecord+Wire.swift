@@ -41,7 +41,8 @@ extension RunRecord {
     [
       \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
       \.operationsRefused, \.demandsMet, \.slotsApplied, \.leaderships, \.leadershipsHealed,
-      \.crashImages, \.filesRepaired,
+      \.crashImages, \.filesRepaired, \.statesCorrupted, \.divergencesFound, \.statesInfected,
+      \.statesUnjudged,
     ]
   }
 

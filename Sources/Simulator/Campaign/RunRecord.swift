@@ -111,6 +111,10 @@ extension RunRecord {
       .init("searched", .bool(report.isSearched)),
       .init("crashImages", .integer(report.crashImages)),
       .init("filesRepaired", .integer(report.filesRepaired)),
+      .init("statesCorrupted", .integer(report.statesCorrupted)),
+      .init("divergencesFound", .integer(report.divergencesFound)),
+      .init("statesInfected", .integer(report.statesInfected)),
+      .init("statesUnjudged", .integer(report.statesUnjudged)),
     ]
   }
 

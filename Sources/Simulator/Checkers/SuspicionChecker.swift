@@ -88,7 +88,8 @@ extension DurabilityChecker {
       return m.isGranted ? "\(node) is a suspect and granted a pre-vote" : nil
     case .standing(let m):
       return m.isSound ? "\(node) is a suspect and calls itself sound" : nil
-    case .rejected, .fetch, .learn, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry:
+    case .rejected, .fetch, .learn, .snapshotOffer, .snapshotFetch, .snapshotChunk, .inquiry,
+      .stateDigest:
       return nil
     }
   }

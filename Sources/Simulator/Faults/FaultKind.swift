@@ -38,6 +38,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
   case clockStepped
   case clockFrozen
   case clockDrifted
+  case stateFlipped
 
   /// The stable name used in reports; never change one.
   public var name: String {
@@ -80,6 +81,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
     case .clockStepped: "clock.stepped"
     case .clockFrozen: "clock.frozen"
     case .clockDrifted: "clock.drifted"
+    case .stateFlipped: "state.flipped"
     }
   }
 }

@@ -21,6 +21,7 @@ extension FaultPlan {
     plan.drawRareMoments(&streams)
     plan.drawEnd(&streams, unlimited: profile == .unlimited)
     plan.drawMedia(&streams)
+    plan.drawStates(&streams)
     return plan
   }
 
@@ -124,7 +125,11 @@ extension FaultPlan {
     if exists(&streams) { outsiderLost = 500_000 }
   }
 
-  /// Last, so that what was drawn before it stays what it was.
+  private mutating func drawStates(_ streams: inout RandomStreams) {
+    if exists(&streams) { stateFlipInterval = magnitude(&streams, 200_000...4_000_000) }
+  }
+
+  /// Late, so that what was drawn before it stays what it was.
   private mutating func drawMedia(_ streams: inout RandomStreams) {
     if exists(&streams) { flushFailure = magnitude(&streams, 100...20_000) }
     if exists(&streams) { flushLie = magnitude(&streams, 1_000...300_000) }

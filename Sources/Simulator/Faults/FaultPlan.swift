@@ -94,6 +94,9 @@ public struct FaultPlan: Equatable, Sendable {
   /// Damage under a process that runs on, and does not read these bytes unless it looks for damage.
   public var atRestInterval: UInt64 = 0
 
+  // States. A bit of what a process has in memory is flipped while it runs.
+  public var stateFlipInterval: UInt64 = 0
+
   // Clocks.
   public var clockOffset: UInt64 = 0
   /// Largest rate error, parts per million either way.
@@ -153,6 +156,7 @@ public struct FaultPlan: Equatable, Sendable {
       ("mediumFaults", \.mediumFaults), ("mediumInterval", \.mediumInterval),
       ("mediumAtCrash", \.mediumAtCrash), ("mediumAgain", \.mediumAgain),
       ("atRestInterval", \.atRestInterval),
+      ("stateFlipInterval", \.stateFlipInterval),
       ("clockOffset", \.clockOffset), ("clockDrift", \.clockDrift),
       ("clockStepInterval", \.clockStepInterval), ("clockStepMaximum", \.clockStepMaximum),
       ("clockFreezeInterval", \.clockFreezeInterval), ("clockFreezeMaximum", \.clockFreezeMaximum),

@@ -47,6 +47,7 @@ enum DigestWord {
     case .inquiry(let m): words(17, m.nonce)
     case .standing(let m):
       words(18, of(m.promised), of(m.leading), m.lastSlot.rawValue << 1 | (m.isSound ? 1 : 0))
+    case .stateDigest(let m): words(19, m.slot.rawValue, m.digest)
     }
   }
 
@@ -83,6 +84,8 @@ enum DigestWord {
     case .truncate(let slot): words(32, slot.rawValue)
     case .roleChanged(let role, let ballot, let leader):
       words(33, of(role), of(ballot), UInt64(leader?.rawValue ?? 0))
+    case .enterReport(let report):
+      words(34, UInt64(report.replica.rawValue), report.slot.rawValue, report.digest)
     }
   }
 

@@ -6,12 +6,14 @@ struct PaxosCheckers: Sendable {
   var leaders = LeaderChecker()
   var durability: DurabilityChecker
   var digests = DigestChecker()
+  var divergence: DivergenceChecker
   var exactlyOnce = ExactlyOnceChecker()
   var operations = OperationChecker()
   var linearizability: LinearizabilityChecker
   var reads: ReadChecker
 
-  init(replicas: Int, clients: Int, keys: Int) {
+  init(replicas: Int, clients: Int, keys: Int, digestPeriod: Int) {
+    divergence = DivergenceChecker(replicas: replicas, period: digestPeriod)
     agreement = AgreementChecker(replicas: replicas)
     durability = DurabilityChecker(replicas: replicas)
     linearizability = LinearizabilityChecker(keys: keys)

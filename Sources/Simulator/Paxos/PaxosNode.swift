@@ -21,6 +21,8 @@ struct PaxosNode: Sendable {
     case snapshotStored(SnapshotInfo, isValid: Bool)
     /// In the place of one that was found damaged: its bytes, then its name.
     case snapshotRewritten(SnapshotInfo)
+    /// The removal of all snapshots.
+    case quarantine
   }
 
   /// Not optional, because reading one out of an optional copies all of it; means nothing while `isRunning` is false.
@@ -31,6 +33,12 @@ struct PaxosNode: Sendable {
   var region = ByteArena.Region()
   var commands: [Waiting] = []
   var reads: [Waiting] = []
+  /// What the replica was told of digests.
+  var told = DigestStanding.none
+  /// Reports in the log buffer that the replica has not been told of.
+  var entered: [CommandRef] = []
+  /// Its state had diverged, and no agreed digest has confirmed the one it has now. A real host keeps this in a file.
+  var hasDiverged = false
 
   // Journal.
   var writer: JournalWriter?
@@ -68,9 +76,9 @@ struct PaxosNode: Sendable {
 
   /// The process is gone; only its disk remains.
   mutating func crash() {
-    let vouched = vouched
+    let (vouched, hasDiverged) = (vouched, hasDiverged)
     self = PaxosNode(replica, application.sessions.limits)
-    self.vouched = vouched
+    (self.vouched, self.hasDiverged) = (vouched, hasDiverged)
   }
 
   /// Begins a segment; what is staged must have been handed to the disk before.

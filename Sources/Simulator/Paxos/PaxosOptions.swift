@@ -47,4 +47,10 @@ public struct PaxosReport: Equatable, Sendable {
   public var crashImages: UInt64 = 0
   /// Files that were found damaged under a running replica, and were replaced by what it had in memory.
   public var filesRepaired: UInt64 = 0
+  /// States that were corrupted, verdicts of replicas that theirs is, and states taken over from a corrupted peer.
+  public var statesCorrupted: UInt64 = 0
+  public var divergencesFound: UInt64 = 0
+  public var statesInfected: UInt64 = 0
+  /// 1 for a run in which most voters had a corrupted state in the end, so that nobody could tell who is right.
+  public var statesUnjudged: UInt64 = 0
 }

@@ -40,6 +40,8 @@ extension PaxosSystem {
       for number in dropped { world.delete(node, file: PaxosFiles.journal(number)) }
     case .roleChanged(let role, let ballot, let leader):
       roleChanged(role, ballot, leader, node, &world)
+    case .enterReport(let report):
+      enter(report, node, &world)
     }
   }
 
@@ -64,6 +66,7 @@ extension PaxosSystem {
     switch role {
     case .recoveringLeader:
       nodes[node.index].ledSince = world.localTime(node)
+      checkers.divergence.unrest(upTo: checkers.agreement.appliedUpTo)
       world.check(
         "leaders.onePerBallot",
         checkers.leaders.led(ballot, node, boot: world.boots(of: node)), [node])
@@ -90,11 +93,17 @@ extension PaxosSystem {
   ) {
     world.check("agreement", checkers.agreement.applied(node, slot, value), [node])
     guard world.violation == nil else { return }
+    let wasAgreed = nodes[node.index].application.digests.agreedSlot
     if let problem = applyBatch(slot, value, node) {
       return world.check("application.batch", problem, [node])
     }
     world.check(nodes[node.index].application.contracts.violation, node)
     checkSlot(slot, value, node, &world)
+    if replicaOptions.digestPeriod > 0 {
+      checkDivergence(slot, wasAgreed: wasAgreed, node, &world)
+      guard nodes[node.index].isRunning else { return }
+      watchDigests(node, &world)
+    }
     for i in replies.replies.indices {
       let reply = replies.replies[i]
       guard
@@ -127,9 +136,7 @@ extension PaxosSystem {
   private mutating func checkSlot(
     _ slot: Slot, _ value: Value, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
-    world.check(
-      "digests",
-      checkers.digests.reached(node, slot, nodes[node.index].application.digest), [node])
+    checkDigest(slot, node, &world)
     world.check("exactlyOnce", checkers.exactlyOnce.applied(slot, replies.replies), [node])
     guard slot == checkers.linearizability.replayedUpTo.next else { return }
     collectPerformed(slot, value)
@@ -137,6 +144,14 @@ extension PaxosSystem {
       world.check("operations", checkers.operations.performed(request.argument, slot), [node])
     }
     checkers.linearizability.performed(slot, performed)
+  }
+
+  /// Compares states from outside, but those that were corrupted on purpose.
+  mutating func checkDigest(_ slot: Slot, _ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+    guard !checkers.divergence.isTainted(node), !checkers.divergence.isLost else { return }
+    world.check(
+      "digests",
+      checkers.digests.reached(node, slot, nodes[node.index].application.digest), [node])
   }
 
   /// Finds the commands of a slot that were performed there, by the answers just collected.
@@ -147,7 +162,7 @@ extension PaxosSystem {
     let bytes = arena.bytes
     let batch = bytes.span.bytes.extracting(arena.range(value.bytes))
     for reply in replies.replies {
-      guard let command = try? commands.next(in: batch) else { break }
+      guard let command = nextAnswered(&commands, batch) else { break }
       // The same command a second time in one batch is answered like the first, but it is performed once.
       guard case .applied(slot) = reply.outcome, !performedIDs.contains(reply.request),
         let request = RegisterMachine.Request(batch.extracting(command.payload))
@@ -155,6 +170,14 @@ extension PaxosSystem {
       performedIDs.append(reply.request)
       performed.append(request)
     }
+  }
+
+  /// The next command that has an answer.
+  private func nextAnswered(_ commands: inout BatchIterator, _ batch: RawSpan) -> Command? {
+    while let command = try? commands.next(in: batch) {
+      if command.kind != .digestReport { return command }
+    }
+    return nil
   }
 
   // MARK: Clients

@@ -18,7 +18,7 @@ struct ScrubState: Sendable {
 // repairs what is damaged from memory, as the real one does (`ReplicaHost+Scrub`). Only where the plan damages at rest, so that no
 // other run pays for it.
 extension PaxosSystem {
-  static let scrubTimer: UInt64 = 1
+  static let scrubTimer: UInt64 = 2
   private static let scrubPeriod = TimeSpan.milliseconds(200)
   private static let replacement = "snapshot-new"
 
@@ -65,7 +65,7 @@ extension PaxosSystem {
     let writer = nodes[node.index].writer!
     var files: [(number: UInt64, name: String, bytes: [UInt8])] = []
     var headers: [SegmentHeader] = []
-    for segment in writer.segments {
+    for segment in writer.segments where segment.number <= writer.durable.segment {
       let name = PaxosFiles.journal(segment.number)
       guard let bytes = world.readMedium(node, file: name) else { continue }
       files.append((segment.number, name, bytes))
@@ -75,10 +75,17 @@ extension PaxosSystem {
     }
     var damages: [JournalDamage] = []
     for (number, name, bytes) in files {
-      let end =
-        number == writer.durable.segment
-        ? Int(writer.durable.offset) : JournalRecovery.end(of: number, headers: headers)
-      guard let end, end <= bytes.count else { continue }
+      var end = Int(writer.durable.offset)
+      if number != writer.durable.segment {
+        switch JournalRecovery.end(of: number, headers: headers) {
+        case .at(let offset): end = offset
+        case .void: continue
+        case .lost:
+          damages.append(JournalDamage(segment: number, offset: 0, what: .endLost))
+          continue
+        }
+      }
+      guard end <= bytes.count else { continue }
       let unreadable = world.unreadable(node, file: name).filter { $0.lowerBound < end }.map {
         UnreadableBytes($0.lowerBound..<min($0.upperBound, end), why: "the sector is bad")
       }
@@ -142,6 +149,8 @@ extension PaxosSystem {
       var source = nodes[n].application.snapshot()
       while source.chunk(limit: 1 << 16, into: &bytes) {}
       guard UInt64(CRC32C.checksum(bytes)) == info.digest, UInt64(bytes.count) == info.length else {
+        // A diverged state takes nothing's place; that it has diverged is found in its own way.
+        guard !checkers.divergence.tainted.contains(node) else { return }
         return world.check(
           "recovery.snapshot", "\(node) has another state than its snapshot of slot \(slot)", [node]
         )

@@ -62,6 +62,7 @@ extension PaxosSystem {
       nodes[n].durablePosition = position.rawValue
       guard nodes[n].isRunning else {
         nodes[n].isRunning = true
+        watchDigests(node, &world)
         return step(node, .started, &world)
       }
       return step(node, .persisted(upTo: position), &world)
@@ -71,6 +72,9 @@ extension PaxosSystem {
       return step(node, .snapshotStored(info, isValid: isValid), &world)
     case .snapshotRewritten(let info):
       return snapshotRewritten(info, node)
+    case .quarantine:
+      world.quit(node)
+      return 0
     }
   }
 
@@ -196,6 +200,7 @@ extension PaxosSystem {
 
   public func isSound(_ node: NodeIndex) -> Bool {
     nodes[node.index].isRunning && !nodes[node.index].replica.isSuspect
+      && !checkers.divergence.isTainted(node)
   }
 
   private mutating func recoverSnapshot(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
@@ -289,8 +294,9 @@ extension PaxosSystem {
     }
     nodes[n].snapshot = info
     nodes[n].durableSnapshot = info.slot
-    world.check(
-      "digests", checkers.digests.reached(node, info.slot, nodes[n].application.digest), [node])
+    checkRestored(node, &world)
+    checkDigest(info.slot, node, &world)
+    if nodes[n].isRunning { watchDigests(node, &world) }
     removeSnapshots(below: info.slot, node, &world)
   }
 
@@ -311,7 +317,7 @@ extension JournalDamage {
   fileprivate var mayComeOfDamage: Bool {
     switch what {
     case .segmentMissing, .header, .misplaced, .outOfChain, .unreadable: true
-    case .record, .value, .foreign, .unknownEpoch, .configurationOutOfOrder,
+    case .endLost, .record, .value, .foreign, .unknownEpoch, .configurationOutOfOrder,
       .unsupportedVersion, .slotsMissing, .snapshotMissing, .notCured:
       false
     }

@@ -38,7 +38,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       PaxosNode(Self.replica($0.id, configuration, replicaOptions), workload.options.sessions)
     }
     checkers = PaxosCheckers(
-      replicas: replicas, clients: workload.clients.count, keys: PaxosWorkload.keys)
+      replicas: replicas, clients: workload.clients.count, keys: PaxosWorkload.keys,
+      digestPeriod: replicaOptions.digestPeriod)
     tally = PaxosReport()
     tally.replicas = replicas
     tally.clients = workload.clients.count
@@ -95,6 +96,9 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       return 0
     }
     // The replica lives when its first segment is durable; until then nobody is listening.
+    nodes[node.index].application.watch(watch(of: node))
+    checkRestored(node, &world)
+    checkers.divergence.unrest(upTo: checkers.agreement.appliedUpTo)
     nodes[node.index].beginSegment(under: configuration.span)
     flushJournal(node, &world)
     armScrub(node, &world)
@@ -120,6 +124,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       return receive(bytes, from: from, at: node, &world)
     case .timer(Self.scrubTimer):
       return scrub(node, &world)
+    case .timer(Self.digestToken):
+      return stepDigests(node, &world)
     case .timer:
       let count = step(node, .deadlineReached, &world)
       world.check("leaders.stalledJournal", journalStallViolation(node, world), [node])
@@ -155,6 +161,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     effect: Int, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     guard node.index < nodes.count else { return performClient(effect, node, &world) }
+    // A diverged process does nothing more than wait for its end.
+    guard nodes[node.index].isRunning else { return }
     if effect == effects.count {
       if needsRepair(node) { repairFiles(node, &world) }
       flushJournal(node, &world)
@@ -188,6 +196,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   public mutating func beginLiveness(_ world: inout World<PaxosMessage>, core: NodeSet) {
     workload.isOperatorActive = false
     checkers.leaders.healed()
+    checkers.divergence.unrest(upTo: checkers.agreement.appliedUpTo)
     observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
     for node in core { inject(.leadershipPermitted(true), node, &world) }
     guard world.profile == .swarm else { return }
@@ -198,20 +207,36 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   public mutating func isDone(_ world: inout World<PaxosMessage>) -> Bool {
     guard workload.isFinished else { return false }
     guard world.runPhase == .liveness else { return true }
-    // Whoever was damaged has to get over it.
-    return world.now >= observedUntil && hasConverged(world.core)
-      && world.damaged.intersection(world.core).isEmpty
+    guard hasCaughtUp(world.core) else { return false }
+    if mustConvict(world.core) {
+      // Digests are taken as slots go by, and only commands make slots go by. Who is behind is not chased.
+      for c in workload.clients.indices { demandWrite(c, &world) }
+      return false
+    }
+    return world.now >= observedUntil && isSettled(world.core)
+      && world.latent.intersection(world.core).isEmpty
+  }
+
+  /// Whether a running member of the core has diverged and is to find that.
+  private func mustConvict(_ core: NodeSet) -> Bool {
+    let tainted = core.intersection(checkers.divergence.tainted)
+    guard !tainted.isEmpty, checkers.divergence.canConvict(core) else { return false }
+    return tainted.contains { nodes[$0.index].isRunning }
   }
 
   /// Whether the whole core has applied everything that anybody has.
-  private mutating func hasConverged(_ core: NodeSet) -> Bool {
+  private func hasCaughtUp(_ core: NodeSet) -> Bool {
     let target = checkers.agreement.appliedUpTo
     for node in core where node.index < nodes.count {
       guard nodes[node.index].isRunning else { return false }
       if nodes[node.index].replica.window.appliedUpTo < target { return false }
-      if nodes[node.index].replica.isSuspect { return false }
     }
     return true
+  }
+
+  /// Whoever was damaged has to get over it.
+  private func isSettled(_ core: NodeSet) -> Bool {
+    !core.contains { $0.index < nodes.count && nodes[$0.index].replica.isSuspect }
   }
 
   public mutating func finish(_ world: inout World<PaxosMessage>) {
@@ -245,11 +270,15 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     report.slotsApplied = checkers.agreement.appliedUpTo.rawValue
     report.leaderships = UInt64(checkers.leaders.leaderships)
     report.leadershipsHealed = UInt64(checkers.leaders.leadershipsHealed)
+    report.statesCorrupted = checkers.divergence.planted
+    report.divergencesFound = checkers.divergence.found
+    report.statesInfected = checkers.divergence.infected
+    report.statesUnjudged = checkers.divergence.isLost ? 1 : 0
     return report
   }
 
   /// Adds a process's counters to the run's before it is gone.
-  private mutating func collectCounters(of node: NodeIndex) {
+  mutating func collectCounters(of node: NodeIndex) {
     guard nodes[node.index].isRunning else { return }
     tally.add(nodes[node.index].replica.contracts)
     tally.add(nodes[node.index].application.contracts)

@@ -23,6 +23,7 @@ extension PaxosText {
     case .snapshotChunk: "snapshot-chunk"
     case .inquiry: "inquiry"
     case .standing: "standing"
+    case .stateDigest: "state-digest"
     }
   }
 
@@ -31,6 +32,7 @@ extension PaxosText {
     "prepare", "promise", "report", "accept", "accepted", "rejected", "heartbeat",
     "heartbeat-reply", "pre-vote", "pre-vote-reply", "stand-for-election", "fetch", "learn",
     "snapshot-offer", "snapshot-fetch", "snapshot-chunk", "inquiry", "standing",
+    "state-digest",
   ]
 
   /// One line, beginning with the kind.
@@ -68,6 +70,7 @@ extension PaxosText {
     case .standing(let m):
       m.isSound
         ? "promised \(m.promised) leads \(m.leading) last \(m.lastSlot)" : "suspect as well"
+    case .stateDigest(let m): "slot \(m.slot) \(hexadecimal(m.digest))"
     }
   }
 
@@ -99,6 +102,8 @@ extension PaxosText {
     case .roleChanged(let role, let ballot, let leader):
       "becomes \(describe(role)) at \(ballot)"
         + (leader.map { ", leader \($0)" } ?? ", no leader")
+    case .enterReport(let report):
+      "enter report of \(report.replica) slot \(report.slot) \(hexadecimal(report.digest))"
     }
   }
 
@@ -121,6 +126,10 @@ extension PaxosText {
     case .snapshotRequested: "snapshot requested"
     case .leadershipPermitted(let isPermitted):
       isPermitted ? "leadership permitted" : "leadership forbidden"
+    case .digestsChanged(let standing):
+      "digests changed: slot \(standing.slot) \(hexadecimal(standing.digest)), reported"
+        + " \(standing.reportedUpTo), vouched \(standing.vouchedUpTo)"
+    case .reportEntered(let command): "report entered \(describe(single(command)))"
     }
   }
 

@@ -66,7 +66,7 @@ public struct PaxosText: Sendable {
   }
 
   /// The last eight hexadecimal digits of a digest.
-  private func hexadecimal(_ digest: UInt64) -> String {
+  func hexadecimal(_ digest: UInt64) -> String {
     let text = String(digest & 0xFFFF_FFFF, radix: 16)
     return String(repeating: "0", count: 8 - text.count) + text
   }

@@ -66,6 +66,7 @@ struct PaxosSetup: Sendable {
       workload.operations = commands
       workload.mayDropSurplus = false
     }
+    if !isCalm { replica.digestPeriod = Self.drawDigestPeriod(seed, replicas: replicas) }
     if let fixed = options.replicaOptions { replica = fixed }
     members = (1...max(1, replicas)).map {
       Member(
@@ -78,6 +79,14 @@ struct PaxosSetup: Sendable {
 
   private static func pick<T>(_ choices: [T], _ random: inout SeededRandom) -> T {
     choices[Int(random.next(below: UInt64(choices.count)))]
+  }
+
+  /// From a generator of its own, so that nothing else of a seed's run depends on it. Reports take slots themselves, hence
+  /// not too few.
+  private static func drawDigestPeriod(_ seed: UInt64, replicas: Int) -> Int {
+    var state = seed ^ 0x5041_584F_5300_0002
+    var random = SeededRandom(seed: SeededRandom.splitMix(&state))
+    return max(2 * replicas, pick([8, 16, 16, 32, 64], &random)) * pick([1, 1, 0], &random)
   }
 
   private static func drawReplica(_ random: inout SeededRandom) -> ReplicaOptions {

@@ -130,6 +130,13 @@ public struct RegisterMachine: StateMachine, Sendable {
 
   public var digest: UInt64 { sum ^ Self.mix(lastSlot.rawValue, UInt64(registers.count)) }
 
+  /// Flips a bit of a register, counted from the lowest bit of register 0, as a wrong `apply` might: the digest follows. What
+  /// a machine's digest does not follow nothing can find.
+  package mutating func corrupt(bit: UInt64) {
+    let key = Int(bit / 64)
+    set(key, registers[key] ^ 1 << (bit % 64))
+  }
+
   private mutating func set(_ key: Int, _ value: UInt64) {
     sum = sum &- Self.mix(UInt64(key), registers[key]) &+ Self.mix(UInt64(key), value)
     registers[key] = value

@@ -31,6 +31,8 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
   case tenant
   /// What becomes of durable bytes: when, where, how.
   case medium
+  /// What becomes of states in memory: when, where.
+  case memory
   /// Which of the things that cost too much to look at always are looked at. Changes nothing of what happens.
   case audit
 
@@ -48,6 +50,7 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
     case .core: "core"
     case .tenant: "tenant"
     case .medium: "medium"
+    case .memory: "memory"
     case .audit: "audit"
     }
   }

@@ -65,6 +65,7 @@ extension ScenarioWorld {
     try set(&command, "bytes", &options.batchBytesMax)
     try set(&command, "queue", &options.queuedBatchesMax)
     try set(&command, "fetch", &options.catchUpSlots)
+    try set(&command, "digest", &options.digestPeriod)
     try set(&command, "reads", &options.readsMax)
     try set(&command, "delay", &options.batchDelay)
     try set(&command, "timeout", &options.electionTimeout)

@@ -39,6 +39,7 @@ extension ScenarioWorld {
     case "transfer": try transfer(&command)
     case "permit": try permit(&command)
     case "snapshot": try completeSnapshot(&command)
+    case "flip": try forEachReplica(&command) { $0.nodes[$1].state ^= 1 }
     case "damage": try forEachReplica(&command) { $0.nodes[$1].isTransferDamaged = true }
     case "forge": try forge(&command)
     case "status": for node in try members(&command) { printStatus(node) }
@@ -130,6 +131,10 @@ extension ScenarioWorld {
     let node = try oneReplica(&command)
     guard nodes[node].replica == nil else {
       throw command.error("\(name(node)) is running; crash it first")
+    }
+    guard !nodes[node].isSnapshotGone else {
+      throw command.error(
+        "\(name(node)) has diverged and lost its snapshot; a scenario has no suspects")
     }
     try restart(node, command)
   }

@@ -109,6 +109,7 @@ extension ScenarioWorld {
     nodes[node].applied = durable.snapshot.slot
     nodes[node].state = durable.snapshot.digest
     nodes[node].deadline = .never
+    beginDigests(node)
     nodes[node].reportedViolation = nil
     nodes[node].replica = try Replica(
       id: nodes[node].id, configuration: configuration, options: options, durable: durable,
@@ -118,7 +119,7 @@ extension ScenarioWorld {
 
   /// Ends a replica's life.
   /// - Parameter surviving: how many of the records that were not acknowledged as durable are on disk all the same.
-  mutating func crash(_ node: Int, surviving: Int) {
+  mutating func crash(_ node: Int, surviving: Int, isQuiet: Bool = false) {
     let waiting = nodes[node].records.count - nodes[node].durable
     let lost = waiting - min(surviving, waiting)
     nodes[node].records.removeLast(lost)
@@ -127,6 +128,7 @@ extension ScenarioWorld {
     nodes[node].deadline = .never
     nodes[node].snapshotBeingTaken = nil
     nodes[node].snapshotBeingStored = nil
+    if isQuiet { return }
     say("\(name(node)) crashed, \(lost) of \(waiting) waiting records lost")
   }
 }

@@ -32,6 +32,10 @@ struct ScenarioNode {
   /// The next transferred snapshot will not match its digest.
   var isTransferDamaged = false
 
+  var digests = ScenarioDigests()
+  /// It had a snapshot when it was found to have diverged.
+  var isSnapshotGone = false
+
   var reportedViolation: Contract?
 
   var isFlushed: Bool { durable == records.count && snapshotBeingStored == nil }
@@ -69,6 +73,10 @@ struct ScenarioWorld {
 
   /// The reads that came and the slot that the answer must cover at least.
   var reads: [(id: RequestID, bound: Slot)] = []
+
+  /// Reports of digests by where they lie in the log buffer, and the tables of what was reported when snapshots were taken.
+  var reports: [(position: UInt64, report: DigestReport)] = []
+  var tables: [(slot: Slot, table: DigestTable)] = []
 
   var isQuiet = false
   /// Kinds of messages that are not printed.
@@ -110,10 +118,15 @@ struct ScenarioWorld {
     var effects = EffectBuffer(capacity: 16)
     nodes[node].replica!.step(event, now: nodes[node].now, into: &effects)
     var lines: [String] = []
-    for i in 0..<effects.count { perform(effects[i], of: node, &lines) }
+    for i in 0..<effects.count where nodes[node].replica != nil {
+      perform(effects[i], of: node, &lines)
+    }
     if printing == .always || !lines.isEmpty { say(header) }
     for line in lines { say("  \(line)") }
     reportContract(of: node)
+    if let next = nextDigestEvent(node) {
+      step(node, next, header: "\(name(node)) \(text.describe(next))")
+    }
   }
 
   private mutating func reportContract(of node: Int) {
@@ -162,12 +175,17 @@ struct ScenarioWorld {
     case .apply(let slot, let value):
       lines.append(text.describe(effect))
       apply(slot, value, at: node)
+      if !applyDigests(slot, value, at: node) { quarantine(node, &lines) }
       return
     case .takeSnapshot(let slot):
       nodes[node].snapshotBeingTaken = (slot, nodes[node].state)
+      tables.append((slot, nodes[node].digests.table))
     case .restoreSnapshot(let info):
       nodes[node].applied = info.slot
       nodes[node].state = info.digest
+      beginDigests(node)
+    case .enterReport(let report):
+      enter(report, of: node)
     case .serveRead(let id, let applied):
       checkRead(id, at: applied, by: node)
     case .reject, .truncate, .roleChanged:

@@ -65,6 +65,8 @@ public struct World<Message> {
   var latent: NodeSet = []
   /// Processes whose medium was ever damaged.
   public internal(set) var scarred: NodeSet = []
+  /// Processes that end by themselves among the effects of the present step.
+  var quitting: NodeSet = []
 
   // Network.
   var linkBase: [UInt64]
@@ -164,6 +166,17 @@ public struct World<Message> {
     guard self.violation == nil else { return }
     self.violation = violation
     note("VIOLATION \(violation.checker): \(violation.sentence)", violation.nodes.first)
+  }
+
+  /// The process ends here, by its own decision: no further effect of the present step is performed. It starts again as after
+  /// a crash.
+  public mutating func quit(_ node: NodeIndex) { quitting.insert(node) }
+
+  /// The process has to get over something: until the tenant calls it sound it counts as damaged.
+  /// - Parameter disk: what is on its disk is, or will be, part of the trouble.
+  mutating func distrust(_ node: NodeIndex, disk: Bool) {
+    damaged.insert(node)
+    if disk { scarred.insert(node) }
   }
 
   /// Ends the run after this step without judging it, `finish` included (for bounded tests and

@@ -89,6 +89,9 @@ import Testing
     case "admit", "record", "register", "forget":
       return "SessionTablePropertyTests.agreesWithTheModel"
     case "client": return "ClientSessionPropertyTests.resultsAreTrueWhenSessionsAndDeadlinesFail"
+    case "foldReport": return "DigestTablePropertyTests.agreesWithTheModel"
+    case "reportDigest", "enterReport":
+      return "DigestReporterTests.everyDigestIsReportedOnceAndAgreed"
     case "standing", "cure": return "SuspectTests.isCuredByItsPeers"
     case "install": return "ReplicaLearningTests.whatWasVotedForAboveASnapshotSurvivesItsInstall"
     default: return "ReplicaTests.agreesUnderFaults"

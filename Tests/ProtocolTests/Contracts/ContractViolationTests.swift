@@ -168,6 +168,15 @@ struct Violation: Sendable, CustomTestStringConvertible {
   ]
 
   static let rest: [Violation] = [
+    .init(.applyPreNotDiverged) { c in
+      var app = DigestTests.application(period: 1, own: 3)
+      let reports = [1, 2].map { DigestTests.bytes(DigestTests.report($0, 1, 5)) }
+      for batch in [[], Array(reports.joined()), []] {
+        var replies = ReplyBuffer()
+        try! app.apply(app.appliedUpTo.next, batch.span.bytes, into: &replies)
+      }
+      c = app.contracts
+    },
     .init(.preVotePreGrantedAboveTheirPromise) { c in
       var election = ElectionTests.election()
       let b = election.beginPreVote(ownIndex: 0, chosenUpTo: .zero).ballot
@@ -378,6 +387,8 @@ struct Violation: Sendable, CustomTestStringConvertible {
       .applyPreIsChosen,
       // The slot is computed from the snapshot that was just recorded.
       .truncatePreSnapshotCovers,
+      // Looked at right before.
+      .reportDigestPreIsUnreported, .enterReportPreLeads,
       // Pure arithmetic over validated options.
       .leaseReadPreShorterThanVow,
       // Private to the session table and the client, which have their own property tests.

@@ -55,6 +55,7 @@ import Testing
   @Test func everyHandlerBelongsToARun() {
     let others: Set<Substring> = [
       "admit", "record", "register", "forget", "client", "apply", "standing", "cure",
+      "reportDigest", "enterReport", "foldReport",
     ]
     #expect(Set(Contract.allCases.map(\.handler)) == Self.handlers.union(others))
   }

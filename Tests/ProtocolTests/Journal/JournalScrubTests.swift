@@ -32,7 +32,12 @@ import Testing
 
   private func durableEnd(_ file: JournalLife.File, _ life: JournalLife) -> Int? {
     file.number == life.files.last!.number
-      ? file.durable : JournalRecovery.end(of: file.number, headers: headers(life))
+      ? file.durable : end(of: file.number, headers(life))
+  }
+
+  private func end(of number: UInt64, _ headers: [SegmentHeader]) -> Int? {
+    guard case .at(let end) = JournalRecovery.end(of: number, headers: headers) else { return nil }
+    return end
   }
 
   private func damages(
@@ -43,6 +48,27 @@ import Testing
         in: JournalSegment(number: number, bytes: buffer, unreadable: unreadable), upTo: end,
         identity: JournalLife.identity)
     }
+  }
+
+  /// A crash right behind two new segments leaves the second one's header without the first one's: the log never ran there.
+  @Test func whatOnlyAVoidHeaderGoesOnFromIsVoid() throws {
+    var header = try #require(headers(makeLife(1)).last)
+    func make(_ number: UInt64, from segment: UInt64, _ offset: UInt32) -> SegmentHeader {
+      header.number = number
+      header.continued.mark = JournalMark(segment: segment, offset: offset)
+      return header
+    }
+    let all = [make(4, from: 3, 512), make(5, from: 4, 1_024), make(7, from: 6, 256)]
+    let after = [make(8, from: 5, 2_048), make(9, from: 8, 4_096)]
+    let ends = (UInt64(3)...9).map { JournalRecovery.end(of: $0, headers: all + after) }
+    #expect(ends == [.at(512), .at(1_024), .at(2_048), .void, .void, .at(4_096), .lost])
+    // The header of 8 is lost: 9 still says where 8 ends, and nobody where any before it does.
+    let lost = (UInt64(3)...8).map {
+      JournalRecovery.end(of: $0, headers: all + after.suffix(1))
+    }
+    #expect(lost == [.lost, .lost, .lost, .lost, .lost, .at(4_096)])
+    #expect(JournalRecovery.end(of: 4, headers: [make(5, from: 5, 0)]) == .lost)
+    #expect(JournalRecovery.end(of: 4, headers: []) == .lost)
   }
 
   @Test(arguments: 1...30 as ClosedRange<UInt64>) func whatIsSoundIsFoundSound(seed: UInt64) throws

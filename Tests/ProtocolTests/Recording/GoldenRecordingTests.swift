@@ -32,6 +32,20 @@ import Testing
       ("leadershipPermitted", .leadershipPermitted(false)),
       ("snapshotRequested", .snapshotRequested),
       (
+        "digestsChanged",
+        .digestsChanged(
+          DigestStanding(
+            slot: Slot(0x30), digest: 0x1918_1716_1514_1312, reportedUpTo: Slot(0x20),
+            vouchedUpTo: Slot(0x10)))
+      ),
+      (
+        "reportEntered",
+        .reportEntered(
+          CommandRef(
+            session: SessionID(2), sequence: SequenceNumber(0x30),
+            bytes: BytesRef(position: 0x4000, length: 48), checksum: 0xC1C2_C3C4))
+      ),
+      (
         "messageReceived astray",
         .messageReceived(
           Envelope(
@@ -87,6 +101,13 @@ import Testing
     ("truncate", .truncate(upTo: Slot(0x30))),
     ("roleChanged follower", .roleChanged(.follower, other, leader: ReplicaID(3))),
     ("roleChanged leader", .roleChanged(.leader, other, leader: nil)),
+    (
+      "enterReport",
+      .enterReport(
+        DigestReport(
+          replica: ReplicaID(2), epoch: Epoch(1), voters: 3, slot: Slot(0x30),
+          digest: 0x1918_1716_1514_1312))
+    ),
   ]
 
   private func effects(_ effects: Effect...) -> EffectBuffer {

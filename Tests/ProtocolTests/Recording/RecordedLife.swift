@@ -19,6 +19,7 @@ struct RecordedLife {
     options.batchDelay = .milliseconds(UInt64(generator.below(3)))
     options.queuedBatchesMax = 1 + generator.below(4)
     options.snapshotChunkBytes = 400
+    options.digestPeriod = [0, 10, 16][Int(seed % 3)]
     cluster = Cluster(count, options: options)
   }
 

@@ -2,8 +2,8 @@
 
 // Events and effects of every kind, with numbers that are small, huge or anything.
 extension Generator {
-  static let eventKinds = 11
-  static let effectKinds = 13
+  static let eventKinds = 13
+  static let effectKinds = 14
 
   mutating func request() -> RequestID {
     RequestID(session: SessionID(u64()), sequence: SequenceNumber(u64()))
@@ -69,7 +69,11 @@ extension Generator {
     case 7: .snapshotStored(snapshot(), isValid: bool())
     case 8: .transferRequested(to: ReplicaID(u32()))
     case 9: .leadershipPermitted(bool())
-    default: .snapshotRequested
+    case 10: .snapshotRequested
+    case 11:
+      .digestsChanged(
+        DigestStanding(slot: slot(), digest: u64(), reportedUpTo: slot(), vouchedUpTo: slot()))
+    default: .reportEntered(command())
     }
   }
 
@@ -120,7 +124,12 @@ extension Generator {
     case 9: .storeSnapshotChunk(chunk(), isLast: bool())
     case 10: .restoreSnapshot(snapshot())
     case 11: .truncate(upTo: slot())
-    default: .roleChanged(role(), ballot(), leader: bool() ? ReplicaID(u32()) : nil)
+    case 12: .roleChanged(role(), ballot(), leader: bool() ? ReplicaID(u32()) : nil)
+    default:
+      .enterReport(
+        DigestReport(
+          replica: ReplicaID(u32()), epoch: Epoch(u64()), voters: u32(), slot: slot(),
+          digest: u64()))
     }
   }
 

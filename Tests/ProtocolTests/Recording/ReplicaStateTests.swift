@@ -65,6 +65,7 @@ import Testing
     "batcher.bytesMax", "batcher.queuedMax", "rounds.quorum", "rounds.own", "rounds.answered.count",
     "rounds.answeredAt.count", "rounds.sentAt.count", "leaseGuard.options", "reads.readsMax",
     "catchUp.peers.count", "catchUp.own", "catchUp.slotsMax", "deadlines.times.count",
+    "digests.entered.count", "digests.heldBack.count",
     // Between two steps it is always false.
     "isPumping",
   ]
@@ -153,6 +154,7 @@ import Testing
     options.snapshotBytes = 190_000
     options.snapshotTailSlots = 19
     options.snapshotChunkBytes = 20_000
+    options.digestPeriod = 25
     options.readsMax = 21
     options.localReadTimeout = .milliseconds(22)
     options.lease = LeaseOptions(duration: .milliseconds(230), driftBoundPPM: 24)

@@ -24,6 +24,10 @@ final class Cluster {
     var effects: [Effect] = []
     /// Chunks stored of the running transfer.
     var stored = 0 as UInt64
+    /// What its application keeps of digests, and what the replica was told of them.
+    var table = DigestTable()
+    var watch = DigestWatch(period: 0, own: ReplicaID(0))
+    var told = DigestStanding.none
   }
 
   struct Vote: Hashable {
@@ -67,6 +71,9 @@ final class Cluster {
   private(set) var appliedAnywhere = Slot.zero
   private var readFloor: [RequestID: Slot] = [:]
   private var snapshots: [SnapshotInfo: [UInt64]] = [:]
+  private var tables: [SnapshotInfo: DigestTable] = [:]
+  /// Reports in the log buffer, by where they lie.
+  private(set) var reports: [(position: UInt64, report: DigestReport)] = []
   private var nextCommand = 0 as UInt64
   private var seed = 100 as UInt64
   /// Sees every step of a replica, and the replica before it and after it.
@@ -84,6 +91,7 @@ final class Cluster {
     self.options = options
     durableAtOnce = Set(ids)
     for id in ids { nodes[id] = Node(replica: make(id, .empty)) }
+    for id in ids { beginDigests(id, nil) }
     for id in ids { step(id, .started) }
   }
 
@@ -130,6 +138,11 @@ final class Cluster {
       Issue.record("replica \(id) violated \(violation.id) on \(event)")
     }
     for effect in effects { perform(effect, of: id) }
+    let standing = nodes[id]!.watch.standing(nodes[id]!.table)
+    if standing != nodes[id]!.told {
+      nodes[id]!.told = standing
+      followUps.append(.digestsChanged(standing))
+    }
     while !followUps.isEmpty { step(id, followUps.removeFirst()) }
     if durableAtOnce.contains(id) && !nodes[id]!.pending.isEmpty { persist(id) }
   }
@@ -154,6 +167,7 @@ final class Cluster {
     nodes[id]!.isRunning = true
     nodes[id]!.replica = make(id, nodes[id]!.durable)
     nodes[id]!.state = snapshots[nodes[id]!.durable.snapshot] ?? []
+    beginDigests(id, nodes[id]!.durable.snapshot)
     step(id, .started)
   }
 
@@ -342,11 +356,40 @@ extension Cluster {
     case .restoreSnapshot(let info):
       #expect(info.slot.rawValue > UInt64(nodes[id]!.state.count))
       nodes[id]!.state = snapshots[info]!
+      beginDigests(id, info)
     case .truncate(let slot):
       #expect(slot.rawValue <= UInt64(nodes[id]!.state.count))
     case .roleChanged:
       break
+    case .enterReport(let report):
+      nextCommand += 1
+      let position = nextCommand * 32
+      var bytes: [UInt8] = []
+      report.encode(into: &bytes)
+      nextCommand += 1
+      reports.append((position, report))
+      followUps.append(
+        .reportEntered(report.reference(to: bytes.span.bytes, position: position)))
     }
+  }
+
+  private func beginDigests(_ id: UInt32, _ info: SnapshotInfo?) {
+    nodes[id]!.watch = DigestWatch(period: UInt64(options.digestPeriod), own: ReplicaID(id))
+    nodes[id]!.table = info.flatMap { tables[$0] } ?? DigestTable()
+    nodes[id]!.told = .none
+  }
+
+  private func applyDigests(_ slot: Slot, _ value: Value, on id: UInt32) {
+    guard options.digestPeriod > 0 else { return }
+    var recorder = ContractRecorder()
+    let range = value.bytes.position..<value.bytes.end
+    for (position, report) in reports where range.contains(position) {
+      let outcome = nodes[id]!.table.take(report, in: slot, &recorder)
+      nodes[id]!.watch.saw(outcome, of: report, &recorder)
+    }
+    #expect(recorder.violation == nil && nodes[id]!.watch.divergence == nil)
+    guard nodes[id]!.watch.isDue(slot) else { return }
+    nodes[id]!.watch.took(nodes[id]!.state.reduce(7) { ($0 ^ $1) &* 0x9E37_79B9 }, at: slot)
   }
 
   /// A snapshot of a replica's state as it is now.
@@ -356,6 +399,7 @@ extension Cluster {
       slot: Slot(UInt64(state.count)), length: 1_000,
       digest: state.reduce(7) { ($0 ^ $1) &* 0x9E37_79B9_7F4A_7C15 })
     snapshots[info] = state
+    tables[info] = nodes[id]!.table
     return info
   }
 
@@ -374,6 +418,7 @@ extension Cluster {
       #expect(chosen.isSame(as: value), "slot \(slot) was chosen with two values")
     }
     log[slot] = value
+    applyDigests(slot, value, on: id)
   }
 
   private func transmit(_ from: UInt32, _ to: ReplicaID, _ message: Message) {

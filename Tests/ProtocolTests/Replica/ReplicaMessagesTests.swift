@@ -179,7 +179,7 @@ struct Screened: Sendable, CustomTestStringConvertible {
     func content(_ s: Slot) -> Value { value(s.rawValue & 0xFFFF) }
     func message() -> Message {
       let (s, b) = (slot(), anyBallot())
-      switch random.next(below: 18) {
+      switch random.next(below: 19) {
       case 0: return .prepare(Prepare(ballot: b, firstSlot: s, releasedLease: anyBallot()))
       case 1:
         return .promise(
@@ -208,6 +208,7 @@ struct Screened: Sendable, CustomTestStringConvertible {
         return .standing(
           Standing(
             nonce: word(), isSound: flag(), promised: b, leading: anyBallot(), lastSlot: s))
+      case 17: return .stateDigest(StateDigest(slot: s, digest: word()))
       default:
         return .snapshotChunk(
           SnapshotChunk(

@@ -64,6 +64,7 @@ import Testing
           nonce: 0x0908_0706, isSound: true, promised: ballot, leading: lower,
           lastSlot: Slot(0x31)))
     ),
+    ("stateDigest", .stateDigest(StateDigest(slot: Slot(0x31), digest: 0x1918_1716_1514_1312))),
   ]
 
   static let records: [(name: String, fact: JournalFact)] = [

@@ -156,7 +156,7 @@ import Testing
     }
     #expect(failure { _ in } == nil)
     #expect(failure { $0[0] = 0 } == DecodeError(.unknownTag, at: 0))
-    #expect(failure { $0[0] = 19 } == DecodeError(.unknownTag, at: 0))
+    #expect(failure { $0[0] = 20 } == DecodeError(.unknownTag, at: 0))
     #expect(failure { $0[2] = 1 } == DecodeError(.reservedNotZero, at: 2))
     // A tag without a payload (a heartbeat's), but with the length of one.
     #expect(

@@ -41,7 +41,7 @@ struct Generator {
     below(6) == 0 ? .none : SnapshotInfo(slot: slot(), length: u64(), digest: u64())
   }
 
-  static let messageKinds = 18
+  static let messageKinds = 19
 
   mutating func message(kind: Int) -> (Message, [UInt8]) {
     var payload: [UInt8] = []
@@ -91,6 +91,7 @@ struct Generator {
       message = .standing(
         Standing(
           nonce: u64(), isSound: bool(), promised: ballot(), leading: ballot(), lastSlot: slot()))
+    case 18: message = .stateDigest(StateDigest(slot: slot(), digest: u64()))
     default:
       payload = bytes(below(60))
       let info = SnapshotInfo(

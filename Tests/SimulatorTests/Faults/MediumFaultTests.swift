@@ -41,7 +41,7 @@ import Testing
     var table = FaultTable(phaseNames: PaxosSystem.phaseNames)
     var cured: UInt64 = 0
     let mark = Mark.allCases.firstIndex(of: .suspectCured)!
-    for seed in UInt64(1)...12 {
+    for seed in UInt64(1)...20 {
       let result = PaxosSimulation.run(
         seed: seed,
         options {
