@@ -108,6 +108,10 @@ extension ReplicaNode: AdminBackend {
     status.scrub.damagesRepaired = host.scrub.damagesRepaired
     status.scrub.misreads = host.scrub.misreads
     status.damage = host.damage
+    status.digests.vouchedUpTo = host.digests.vouchedUpTo.rawValue
+    status.digests.agreements = host.digests.agreements
+    status.digests.splits = host.digests.splits
+    status.digests.divergences = host.digests.divergences
     status.peers = host.peers.map { peer in
       let address = configuration.members.first { $0.id == peer.id }
       return .init(

@@ -85,7 +85,7 @@ struct Cluster {
     case .takeSnapshot(let slot):
       inbox.append((from, .snapshotTaken(SnapshotInfo(slot: slot, length: 64, digest: 1))))
     case .apply, .serveRead, .reject, .setDeadline, .sendSnapshotChunk, .storeSnapshotChunk,
-      .restoreSnapshot, .truncate, .roleChanged:
+      .restoreSnapshot, .truncate, .roleChanged, .enterReport:
       break
     }
   }

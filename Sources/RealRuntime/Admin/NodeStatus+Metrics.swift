@@ -48,6 +48,18 @@ extension NodeStatus {
     one(
       "rsl_damaged_at_rest", .gauge, damage == nil ? 0 : 1,
       "1 while a file at rest is damaged, or its disk does not read back what was written.")
+    one(
+      "rsl_digest_vouched_slot", .gauge, digests.vouchedUpTo,
+      "The last slot after which a majority is in the same state as this member.")
+    one(
+      "rsl_digest_agreements_total", .counter, digests.agreements,
+      "Agreed digests that were the own ones.")
+    one(
+      "rsl_digest_splits_total", .counter, digests.splits,
+      "Slots after which no majority is in the same state.")
+    one(
+      "rsl_divergences", .gauge, digests.divergences,
+      "How often in a row its state had diverged; 0 once it is repaired.")
     one("rsl_sessions", .gauge, sessions, "Sessions of clients that are kept.")
     one("rsl_client_connections", .gauge, clientConnections, "Open connections of clients.")
     writePeers(into: &text)

@@ -103,6 +103,20 @@ public struct NodeStatus: Codable, Hashable, Sendable {
   public var scrub = Scrub()
   /// What is damaged at rest and what its repair waits for; nil when nothing is known to be.
   public var damage: String?
+  /// Digests of the state that were compared with the other members'; all 0 where `digest.period-slots` is.
+  public struct Digests: Codable, Hashable, Sendable {
+    /// The last slot whose agreed digest is the own one.
+    public var vouchedUpTo: UInt64 = 0
+    public var agreements: UInt64 = 0
+    /// Slots for which no majority could agree.
+    public var splits: UInt64 = 0
+    /// How often in a row the states before this one had diverged.
+    public var divergences = 0
+
+    public init() {}
+  }
+
+  public var digests = Digests()
   public var peers: [Peer] = []
   public var sessions = 0
   public var clientConnections = 0

@@ -49,6 +49,9 @@ public enum StatusText {
         if let damage = node.damage {
           remarks.append("node \(node.id) is damaged at rest: \(damage)")
         }
+        if node.digests.divergences > 0 {
+          remarks.append("node \(node.id) had diverged, and no digest has confirmed its state yet")
+        }
         if let reason = node.suspicion {
           remarks.append("node \(node.id) does not vote: \(reason)")
         }

@@ -83,6 +83,15 @@ extension ConfigurationKey {
           "How fast a member sends snapshots, to all others together."),
       ]),
     Section(
+      title: "Digests",
+      keys: [
+        .bound(
+          "digest.period-slots", .whole(0...1 << 24), option: "digestPeriod",
+          \.options.digestPeriod,
+          "Slots between two digests of the state that members compare; 0: none. At most snapshot.interval-slots lets snapshots be vouched for."
+        )
+      ]),
+    Section(
       title: "Reads and sessions",
       keys: [
         .bound(

@@ -86,6 +86,13 @@ extension NodeConfiguration {
     } catch {
       problems.append(ConfigurationProblem("replica's bounds", Self.inKeys(error.description)))
     }
+    if options.digestPeriod > 0, options.digestPeriod < 2 * members.count {
+      problems.append(
+        ConfigurationProblem(
+          "digest.period-slots", value: "\(options.digestPeriod)",
+          "expected 0 or at least \(2 * members.count), twice the number of members: their reports take slots themselves"
+        ))
+    }
     let longest = Int(max(options.batchBytesMax, options.snapshotChunkBytes))
     func atLeast(_ key: String, _ value: Int, _ least: Int, _ why: String) {
       guard value < least else { return }

@@ -206,6 +206,14 @@ final class SnapshotStore {
     removeIncoming()
   }
 
+  /// Removes all of them for good: of a state that turned out to be wrong. Nothing may be on its way to the worker.
+  func discard() throws(SystemError) {
+    open = nil
+    kept = []
+    for slot in try slots() { changes.remove(Self.path(directory, slot)) }
+    try changes.flushDirectory(directory)
+  }
+
   // MARK: For peers
 
   /// Whether it can be read from here, although there may be a newer one: a transfer that takes longer than the next snapshot

@@ -5,6 +5,12 @@ protocol ApplicationHosting: AnyObject {
   var appliedUpTo: Slot { get }
   var digest: UInt64 { get }
   var contractViolation: Contract? { get }
+  /// Why the state must not be used any more; nil for one that nothing speaks against.
+  var divergence: Divergence? { get }
+  var digestStanding: DigestStanding { get }
+  var digestWatch: DigestWatch { get }
+  /// Compares the states to come with the other members'.
+  func watch(_ watch: DigestWatch)
   func apply(
     _ slot: Slot, _ batch: RawSpan, into replies: inout ReplyBuffer
   ) throws(CommandInvalid)
@@ -36,6 +42,11 @@ final class ApplicationBox<Machine: StateMachine & Sendable>: ApplicationHosting
   var appliedUpTo: Slot { application.appliedUpTo }
   var digest: UInt64 { application.digest }
   var contractViolation: Contract? { application.contracts.violation }
+  var divergence: Divergence? { application.divergence }
+  var digestStanding: DigestStanding { application.digestStanding }
+  var digestWatch: DigestWatch { application.watch }
+
+  func watch(_ watch: DigestWatch) { application.watch(watch) }
 
   func apply(
     _ slot: Slot, _ batch: RawSpan, into replies: inout ReplyBuffer

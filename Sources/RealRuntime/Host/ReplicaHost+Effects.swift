@@ -36,6 +36,8 @@ extension ReplicaHost {
       isReleaseDue = true
     case .roleChanged(let role, let ballot, let leader):
       roleChanged(role, ballot, leader)
+    case .enterReport(let report):
+      digests.reports.append(report)
     }
   }
 
@@ -91,6 +93,8 @@ extension ReplicaHost {
     if ContractRecorder.isEnabled, let contract = application.contractViolation {
       return fail(.contract(contract))
     }
+    // Before anybody is answered from it.
+    if let divergence = application.divergence { return diverged(divergence) }
     counters.commandsApplied &+= UInt64(replies.replies.count)
     stageClock.applied(slot)
     for i in replies.replies.indices { answer(replies.replies[i]) }

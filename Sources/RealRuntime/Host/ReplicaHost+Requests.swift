@@ -66,6 +66,18 @@ public struct HostStatus: Hashable, Sendable {
   public var scrub: ScrubCounters
   /// What of them is damaged, and what its repair waits for; nil when nothing is known to be.
   public var damage: String?
+  /// Digests of the state that were compared with the other members'.
+  public var digests = Digests()
+
+  public struct Digests: Hashable, Sendable {
+    /// The last slot whose agreed digest is the own one.
+    public var vouchedUpTo = Slot.zero
+    /// How many agreed digests were the own ones, and for how many slots no majority could agree.
+    public var agreements: UInt64 = 0
+    public var splits: UInt64 = 0
+    /// How often in a row the states before this one had diverged.
+    public var divergences = 0
+  }
 }
 
 extension ReplicaHost {
@@ -113,7 +125,11 @@ extension ReplicaHost {
           isShortOfRoom: $0.isShortOfRoom)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
-      counters: counters, suspicion: suspicion, scrub: scrub.counters, damage: damageAtRest)
+      counters: counters, suspicion: suspicion, scrub: scrub.counters, damage: damageAtRest,
+      digests: .init(
+        vouchedUpTo: application.digestWatch.vouchedUpTo,
+        agreements: application.digestWatch.agreements, splits: application.digestWatch.splits,
+        divergences: digests.divergences))
   }
 
   /// Hands leadership over, to whom is wanted or to any peer that is connected.

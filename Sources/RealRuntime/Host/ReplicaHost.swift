@@ -84,6 +84,7 @@ final class ReplicaHost {
   var room = RoomWatch()
   var scrub = ScrubWatch()
   var pace: TransferPace
+  var digests: DigestDesk
   var stopping: Stopping?
   var failure: HostFailure?
   /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
@@ -153,6 +154,7 @@ final class ReplicaHost {
     ) {
       mailbox.post(.snapshot($0))
     }
+    digests = try Self.watchDigests(configuration, application)
     try snapshots.recover(into: application)
     let recovered = try RecoveredFiles.recover(
       directory: configuration.dataDirectory, identity: identity, snapshot: snapshots.current,
@@ -285,6 +287,7 @@ final class ReplicaHost {
 
   /// Sends what this turn had to say, and hands the journal what is to be made durable.
   private func endTurn() {
+    carryDigests()
     // Peers first: their flushes and the own one overlap then.
     for connection in dirty where connection.kind == .peer { flush(connection) }
     stageClock.sent()
@@ -366,6 +369,10 @@ public enum HostFailure: Error, CustomStringConvertible {
   /// A snapshot that was verified cannot be restored.
   case restore(SnapshotInfo, String)
   case contract(Contract)
+  /// The state is not the majority's; it and its snapshots are gone.
+  case diverged(Divergence, times: Int)
+  /// It has diverged so often that starting again helps nobody.
+  case divergesAgain(times: Int, note: String)
 
   public var description: String {
     switch self {
@@ -377,6 +384,12 @@ public enum HostFailure: Error, CustomStringConvertible {
     case .system(let error): "\(error)"
     case .batch(let slot, let error): "slot \(slot) holds bytes that are not its value: \(error)"
     case .restore(let info, let reason): "snapshot \(info.slot) cannot be restored: \(reason)"
+    case .diverged(let divergence, let times):
+      "this replica has diverged (\(times) in a row): \(divergence); its state and its snapshots are thrown away."
+        + " Start it again: it repairs itself from its log or from its peers"
+    case .divergesAgain(let times, let note):
+      "this replica has diverged \(times) times in a row, and starting it again would be once more. Look for faulty memory,"
+        + " and for what its state machine does that is not the same everywhere; then remove \(note) and start it again"
     case .contract(let contract): "contract \(contract.id) does not hold: \(contract.sentence)"
     }
   }

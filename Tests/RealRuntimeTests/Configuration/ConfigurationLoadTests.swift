@@ -85,7 +85,7 @@ import Testing
     "repair.retransmit-interval": "70ms", "catch-up.delay": "20ms", "catch-up.retry": "150ms",
     "catch-up.slots": "32", "snapshot.interval-slots": "1024", "snapshot.tail-slots": "128",
     "snapshot.chunk-bytes": "128KiB", "snapshot.transfer-bytes-per-second": "32MiB",
-    "read.pending-max": "2048", "read.local-timeout": "1s",
+    "digest.period-slots": "512", "read.pending-max": "2048", "read.local-timeout": "1s",
     "sessions.max": "128", "sessions.outstanding-max": "64", "sessions.reply-bytes-max": "2KiB",
     "logging.level": "debug", "logging.format": "json", "recorder.enabled": "true",
     "recorder.directory": "/srv/recordings", "recorder.bytes-max": "2GiB",
