@@ -22,7 +22,7 @@ struct ByteShard: Sendable {
         UnsafeMutableRawBufferPointer(start: head + Self.headLength, count: $0.count)
           .copyMemory(from: $0)
       }
-      let puts = head.loadUnaligned(fromByteOffset: 8, as: UInt64.self) + 1
+      let puts = head.loadUnaligned(fromByteOffset: 8, as: UInt64.self) &+ 1
       let before = head.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
       let now = Self.contribution(key, puts, CRC32C.checksum(value))
       head.storeBytes(of: puts, toByteOffset: 8, as: UInt64.self)

@@ -67,15 +67,18 @@ final class ScrubPass: @unchecked Sendable {
     return report
   }
 
-  /// They say where the log leaves each segment. One that is damaged is found when its segment is read.
+  /// They say where the log leaves each segment. One that is damaged is found when its segment is read. A file that is begun
+  /// behind what is durable may still hold what it held under an earlier number, and so may any that is damaged.
   private func readHeaders(_ report: inout Report) {
-    for number in plan.segments {
+    for number in plan.segments where number <= plan.durable.segment {
       let path = SegmentFiles.path(plan.directory, number)
       guard
         let bytes = try? UncachedFile(path, reader).bytes(at: 0, count: SegmentHeader.length)
       else { continue }
       report.bytesRead += bytes.count
-      if let header = try? bytes.withUnsafeBytes({ try SegmentHeader.read($0) }) {
+      if let header = try? bytes.withUnsafeBytes({ try SegmentHeader.read($0) }),
+        header.number == number
+      {
         headers.append(header)
       }
     }

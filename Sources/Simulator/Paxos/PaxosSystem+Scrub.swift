@@ -69,7 +69,9 @@ extension PaxosSystem {
       let name = PaxosFiles.journal(segment.number)
       guard let bytes = world.readMedium(node, file: name) else { continue }
       files.append((segment.number, name, bytes))
-      if let header = bytes.withUnsafeBytes({ try? SegmentHeader.read($0) }) {
+      if let header = bytes.withUnsafeBytes({ try? SegmentHeader.read($0) }),
+        header.number == segment.number
+      {
         headers.append(header)
       }
     }
