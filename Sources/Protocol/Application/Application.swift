@@ -105,8 +105,8 @@ public struct Application<Machine: StateMachine> {
     return replies.writer.start..<replies.writer.bytes.count
   }
 
-  /// Covers the machine, the sessions, what was reported, and the slot: equal states have equal digests on every replica, and different ones
-  /// different digests unless the machine's own says otherwise.
+  /// Covers the machine, the sessions, what was reported, and the slot: equal states have equal digests on every replica, and
+  /// different ones different digests unless the machine's own says otherwise.
   public var digest: UInt64 {
     digests.mixed(
       into: SessionTable.mix(
