@@ -57,6 +57,7 @@ extension Replica {
   }
 
   /// Whether the leader may answer from its own state: everything before it is settled, and a quorum's vows still run.
+  @inline(__always)  // A call would copy the whole replica.
   func hasLease(now: Instant) -> Bool {
     guard let lease = options.lease, role == .leader, !isLeaseReleased,
       let sentAt = rounds.confirmedSentAt

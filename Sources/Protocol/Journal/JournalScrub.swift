@@ -1,5 +1,6 @@
 // Segments at rest, looked at one by one while their replica runs: by recovery's own code, with what only a running host knows,
 // namely how much of each had been durable.
+
 /// Where the log leaves a segment that is no longer written to.
 public enum SegmentEnd: Hashable, Sendable {
   /// In bytes from its beginning.
@@ -10,27 +11,36 @@ public enum SegmentEnd: Hashable, Sendable {
   case lost
 }
 
-extension JournalRecovery {
-  /// Where the log leaves a segment below the one that is written.
-  ///
-  /// Found from the last header backwards, as recovery finds it: what a crash has made void may have a header as well, and that
-  /// says where it went on from.
-  ///
+/// Where the log leaves every segment below the last one that has a whole header.
+///
+/// Found from the last header backwards, as recovery finds it: what a crash has made void may have a header as well, and that
+/// says where it went on from.
+public struct SegmentEnds: Sendable {
+  /// What the log goes on from, the last first.
+  private var marks: [JournalMark] = []
+  private var last: UInt64 = 0
+
   /// - Parameter headers: of all segments whose headers are whole, in order of their numbers.
-  public static func end(of segment: UInt64, headers: [SegmentHeader]) -> SegmentEnd {
-    guard var header = headers.last, segment < header.number else { return .lost }
-    while true {
-      let mark = header.continued.mark
-      if mark.segment == segment { return .at(Int(mark.offset)) }
-      if mark.segment < segment { return .void }
-      // A header in the wrong place says nothing about this one.
-      guard mark.segment < header.number,
-        let next = headers.last(where: { $0.number == mark.segment })
-      else { return .lost }
-      header = next
+  public init(_ headers: [SegmentHeader]) {
+    last = headers.last?.number ?? 0
+    var wanted = last
+    for header in headers.reversed() where header.number <= wanted {
+      // A header that is lost, or in the wrong place, says nothing about those below.
+      guard header.number == wanted, header.continued.mark.segment < wanted else { return }
+      marks.append(header.continued.mark)
+      wanted = header.continued.mark.segment
     }
   }
 
+  public subscript(segment: UInt64) -> SegmentEnd {
+    guard segment < last, let mark = marks.first(where: { $0.segment <= segment }) else {
+      return .lost
+    }
+    return mark.segment == segment ? .at(Int(mark.offset)) : .void
+  }
+}
+
+extension JournalRecovery {
   /// What is damaged in a segment all of which had been durable up to `end`, in bytes; empty when a recovery would read
   /// everything there. Damage before a cure is none, as for recovery.
   public static func damages(

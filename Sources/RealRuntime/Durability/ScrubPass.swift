@@ -39,7 +39,7 @@ final class ScrubPass: @unchecked Sendable {
   private let plan: Plan
   private let reader: FileReader
   private var stage = Stage.headers
-  private var headers: [SegmentHeader] = []
+  private var ends = SegmentEnds([])
   private var segment: SegmentReading?
   private var file: UncachedFile?
   private var check: SnapshotFileCheck?
@@ -70,6 +70,7 @@ final class ScrubPass: @unchecked Sendable {
   /// They say where the log leaves each segment. One that is damaged is found when its segment is read. A file that is begun
   /// behind what is durable may still hold what it held under an earlier number, and so may any that is damaged.
   private func readHeaders(_ report: inout Report) {
+    var headers: [SegmentHeader] = []
     for number in plan.segments where number <= plan.durable.segment {
       let path = SegmentFiles.path(plan.directory, number)
       guard
@@ -82,13 +83,14 @@ final class ScrubPass: @unchecked Sendable {
         headers.append(header)
       }
     }
+    ends = SegmentEnds(headers)
     stage = plan.segments.isEmpty ? .snapshot : .segment(0)
   }
 
   /// Up to where a segment had certainly been durable. What is begun behind that is looked at by the next pass.
   private func end(of number: UInt64) -> SegmentEnd {
     if number == plan.durable.segment { return .at(Int(plan.durable.offset)) }
-    return number > plan.durable.segment ? .void : JournalRecovery.end(of: number, headers: headers)
+    return number > plan.durable.segment ? .void : ends[number]
   }
 
   private func readSegment(_ i: Int, _ report: inout Report) {

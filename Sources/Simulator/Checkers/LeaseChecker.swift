@@ -20,9 +20,13 @@ extension PaxosSystem {
   }
 
   /// `node` has made a step: who leads a later ballot while this node may answer reads without asking.
-  func leaseViolation(holding node: NodeIndex, _ world: borrowing World<PaxosMessage>) -> String? {
+  ///
+  /// Mutating, as all that is asked at every step, so that a call copies neither the system nor the world.
+  mutating func leaseViolation(
+    holding node: NodeIndex, _ world: inout World<PaxosMessage>
+  ) -> String? {
     let nodes = nodes.span
-    guard replicaOptions.lease != nil,
+    guard replicaOptions.lease != nil, nodes[node.index].replica.role == .leader,
       nodes[node.index].replica.holdsLease(now: world.localTime(node))
     else { return nil }
     let held = nodes[node.index].replica.proposer.ballot

@@ -7,8 +7,8 @@ extension PaxosSystem {
   /// sees it, when the log is full.
   ///
   /// A replica looks at its journal once a heartbeat, hence the interval on top.
-  func journalStallViolation(
-    _ node: NodeIndex, _ world: borrowing World<PaxosMessage>
+  mutating func journalStallViolation(
+    _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) -> String? {
     guard node.index < nodes.count, nodes[node.index].isRunning, nodes[node.index].replica.leads,
       nodes[node.index].isJournalFlushing
@@ -26,8 +26,8 @@ extension PaxosSystem {
 
   /// Has `node` tried for more than four election timeouts to settle what earlier ballots left? Everybody hears it
   /// meanwhile, and nobody else stands.
-  func recoveryViolation(
-    _ node: NodeIndex, _ world: borrowing World<PaxosMessage>
+  mutating func recoveryViolation(
+    _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) -> String? {
     guard node.index < nodes.count, nodes[node.index].isRunning,
       nodes[node.index].replica.role == .recoveringLeader

@@ -113,6 +113,10 @@ struct PaxosNode: Sendable {
     }
   }
 
+  // What is asked at every step. Mutating, because a question put to an element of an array is put to a copy of it.
+  mutating func stateDigest() -> UInt64 { application.digest }
+  mutating func mustTellDigests() -> Bool { told != application.digestStanding }
+
   mutating func diskReplaced() { vouched = Vouched() }
 
   var isJournalFlushing: Bool {

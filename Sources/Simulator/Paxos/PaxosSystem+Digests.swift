@@ -15,8 +15,7 @@ extension PaxosSystem {
   /// The application is another one, or has applied a slot.
   mutating func watchDigests(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
     let n = node.index
-    guard replicaOptions.digestPeriod > 0, nodes[n].told != nodes[n].application.digestStanding
-    else { return }
+    guard replicaOptions.digestPeriod > 0, nodes[n].mustTellDigests() else { return }
     world.setTimer(node, at: world.localTime(node), token: Self.digestToken)
   }
 

@@ -151,7 +151,7 @@ extension PaxosSystem {
     guard !checkers.divergence.isTainted(node), !checkers.divergence.isLost else { return }
     world.check(
       "digests",
-      checkers.digests.reached(node, slot, nodes[node.index].application.digest), [node])
+      checkers.digests.reached(node, slot, nodes[node.index].stateDigest()), [node])
   }
 
   /// Finds the commands of a slot that were performed there, by the answers just collected.

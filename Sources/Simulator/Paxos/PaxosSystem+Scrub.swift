@@ -11,6 +11,16 @@ struct ScrubState: Sendable {
 
   enum Rewriting: Sendable { case idle, written, durable, named }
 
+  /// A segment as the last pass found it. Nothing that is still the same is read again: that would be most of what a run does.
+  struct Seen: Sendable {
+    var number: UInt64
+    var version: UInt64
+    var header: SegmentHeader?
+    /// Nothing is damaged up to there, in bytes.
+    var soundUpTo: Int?
+  }
+  var seen: [Seen] = []
+
   var isClean: Bool { segments.isEmpty && snapshot == nil }
 }
 
@@ -32,7 +42,7 @@ extension PaxosSystem {
     armScrub(node, &world)
     effects.removeAll()
     guard nodes[node.index].isRunning, !nodes[node.index].replica.isSuspect else { return 0 }
-    let damages = damagedSegments(node, world)
+    let damages = damagedSegments(node, &world)
     for damage in damages {
       world.note("damaged at rest: \(damage)", node)
       guard !world.scarred.contains(node) else { continue }
@@ -59,46 +69,63 @@ extension PaxosSystem {
 
   // MARK: Reading
 
-  private func damagedSegments(
-    _ node: NodeIndex, _ world: borrowing World<PaxosMessage>
+  private mutating func damagedSegments(
+    _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) -> [JournalDamage] {
-    let writer = nodes[node.index].writer!
-    var files: [(number: UInt64, name: String, bytes: [UInt8])] = []
-    var headers: [SegmentHeader] = []
-    for segment in writer.segments where segment.number <= writer.durable.segment {
+    let durable = nodes[node.index].writer!.durable
+    let before = nodes[node.index].scrub.seen
+    var next = 0
+    var files: [SimulatedDisk.MediumFile] = []
+    var seen: [ScrubState.Seen] = []
+    for segment in nodes[node.index].writer!.segments where segment.number <= durable.segment {
       let name = PaxosFiles.journal(segment.number)
-      guard let bytes = world.readMedium(node, file: name) else { continue }
-      files.append((segment.number, name, bytes))
-      if let header = bytes.withUnsafeBytes({ try? SegmentHeader.read($0) }),
-        header.number == segment.number
+      guard let file = world.readMedium(node, file: name) else { continue }
+      files.append(file)
+      while next < before.count, before[next].number < segment.number { next += 1 }
+      if next < before.count, before[next].number == segment.number,
+        before[next].version == file.version
       {
-        headers.append(header)
+        seen.append(before[next])
+        continue
       }
+      // A header in another segment's file says nothing.
+      let header = file.bytes.withUnsafeBytes { try? SegmentHeader.read($0) }
+      seen.append(
+        ScrubState.Seen(
+          number: segment.number, version: file.version,
+          header: header?.number == segment.number ? header : nil))
     }
+    let ends = SegmentEnds(seen.compactMap { $0.header })
     var damages: [JournalDamage] = []
-    for (number, name, bytes) in files {
-      var end = Int(writer.durable.offset)
-      if number != writer.durable.segment {
-        switch JournalRecovery.end(of: number, headers: headers) {
-        case .at(let offset): end = offset
-        case .void: continue
-        case .lost:
-          damages.append(JournalDamage(segment: number, offset: 0, what: .endLost))
-          continue
-        }
-      }
-      guard end <= bytes.count else { continue }
-      let unreadable = world.unreadable(node, file: name).filter { $0.lowerBound < end }.map {
-        UnreadableBytes($0.lowerBound..<min($0.upperBound, end), why: "the sector is bad")
-      }
-      damages += bytes.withUnsafeBytes {
-        JournalRecovery.damages(
-          in: JournalSegment(
-            number: number, bytes: UnsafeRawBufferPointer(rebasing: $0[..<end]),
-            unreadable: unreadable), upTo: end, identity: identity(of: node))
+    for i in seen.indices {
+      let isWritten = seen[i].number == durable.segment
+      switch isWritten ? .at(Int(durable.offset)) : ends[seen[i].number] {
+      case .at(let end):
+        guard seen[i].soundUpTo != end, end <= files[i].bytes.count else { continue }
+        let found = self.damages(in: files[i], seen[i].number, upTo: end, node)
+        if found.isEmpty { seen[i].soundUpTo = end }
+        damages += found
+      case .void: continue
+      case .lost:
+        damages.append(JournalDamage(segment: seen[i].number, offset: 0, what: .endLost))
       }
     }
+    nodes[node.index].scrub.seen = seen
     return damages
+  }
+
+  private func damages(
+    in file: SimulatedDisk.MediumFile, _ number: UInt64, upTo end: Int, _ node: NodeIndex
+  ) -> [JournalDamage] {
+    let unreadable = file.unreadable.filter { $0.lowerBound < end }.map {
+      UnreadableBytes($0.lowerBound..<min($0.upperBound, end), why: "the sector is bad")
+    }
+    return file.bytes.withUnsafeBytes {
+      JournalRecovery.damages(
+        in: JournalSegment(
+          number: number, bytes: UnsafeRawBufferPointer(rebasing: $0[..<end]),
+          unreadable: unreadable), upTo: end, identity: identity(of: node))
+    }
   }
 
   /// The newest snapshot that is known to be durable, if its file does not hold it.
@@ -107,7 +134,7 @@ extension PaxosSystem {
   ) -> Slot? {
     let info = nodes[node.index].snapshot
     guard info != .none, nodes[node.index].durableSnapshot == info.slot else { return nil }
-    let file = world.readMedium(node, file: PaxosFiles.snapshot(info.slot)) ?? []
+    let file = world.readMedium(node, file: PaxosFiles.snapshot(info.slot))?.bytes ?? []
     return PaxosFiles.unframe(file, slot: info.slot)?.0 == info ? nil : info.slot
   }
 

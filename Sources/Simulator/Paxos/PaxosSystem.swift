@@ -128,8 +128,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       return stepDigests(node, &world)
     case .timer:
       let count = step(node, .deadlineReached, &world)
-      world.check("leaders.stalledJournal", journalStallViolation(node, world), [node])
-      world.check("leaders.recoveryBound", recoveryViolation(node, world), [node])
+      world.check("leaders.stalledJournal", journalStallViolation(node, &world), [node])
+      world.check("leaders.recoveryBound", recoveryViolation(node, &world), [node])
       return count
     case .diskCompleted(let ticket):
       return diskCompleted(node, ticket, &world)
@@ -145,7 +145,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     nodes[node.index].replica.step(event, now: world.localTime(node), into: &effects)
     tally.protocolSteps &+= 1
     world.check(nodes[node.index].replica.contracts.violation, node)
-    world.check("leases.exclusive", leaseViolation(holding: node, world), [node])
+    world.check("leases.exclusive", leaseViolation(holding: node, &world), [node])
     return effects.count + (turnHasEnd(node) ? 1 : 0)
   }
 

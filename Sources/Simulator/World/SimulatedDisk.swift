@@ -12,10 +12,21 @@ public struct SimulatedDisk: Sendable {
     /// What reads see.
     var visible: [UInt8] = []
     /// What is on the medium.
-    var durable: [UInt8] = []
+    var durable: [UInt8] = [] { didSet { version &+= 1 } }
     /// Sectors that cannot be read, until they are written again; zeroes are read in their place.
-    var unreadable: [Range<Int>] = []
+    var unreadable: [Range<Int>] = [] { didSet { version &+= 1 } }
+    /// Grows with every change of what is on the medium.
+    var version: UInt64 = 0
     var isUsed = true
+  }
+
+  /// A file as the medium holds it.
+  public struct MediumFile {
+    public var bytes: [UInt8]
+    /// Parts that cannot be read; zeroes are read in their place.
+    public var unreadable: [Range<Int>]
+    /// While it is the same, so is all of the above.
+    public var version: UInt64
   }
 
   struct Entry: Equatable {
@@ -69,6 +80,14 @@ public struct SimulatedDisk: Sendable {
   /// What a crash that loses everything pending would leave of the file; for checkers and tests.
   public func durableContents(of name: String) -> [UInt8]? {
     Self.inode(of: name, in: durableNames).map { inodes[$0].durable }
+  }
+
+  /// What is on the medium of a file; nil when no durable file has that name.
+  func medium(of name: String) -> MediumFile? {
+    guard let inode = Self.inode(of: name, in: durableNames) else { return nil }
+    return MediumFile(
+      bytes: inodes[inode].durable, unreadable: inodes[inode].unreadable,
+      version: inodes[inode].version)
   }
 
   /// Calls `body` with the bytes of the file (none when it does not exist), without copying them.

@@ -34,8 +34,8 @@ extension World {
   }
 
   /// What is on the medium of a file, past the cache that `read` answers from; nil when no durable file has that name.
-  public func readMedium(_ node: NodeIndex, file: String) -> [UInt8]? {
-    disks[node.index].durableContents(of: file)
+  public func readMedium(_ node: NodeIndex, file: String) -> SimulatedDisk.MediumFile? {
+    disks[node.index].medium(of: file)
   }
 
   /// The process has read everything on its medium that it would need, and all of it is as it was written. Damage is over

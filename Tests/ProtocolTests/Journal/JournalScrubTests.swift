@@ -36,7 +36,7 @@ import Testing
   }
 
   private func end(of number: UInt64, _ headers: [SegmentHeader]) -> Int? {
-    guard case .at(let end) = JournalRecovery.end(of: number, headers: headers) else { return nil }
+    guard case .at(let end) = SegmentEnds(headers)[number] else { return nil }
     return end
   }
 
@@ -60,15 +60,16 @@ import Testing
     }
     let all = [make(4, from: 3, 512), make(5, from: 4, 1_024), make(7, from: 6, 256)]
     let after = [make(8, from: 5, 2_048), make(9, from: 8, 4_096)]
-    let ends = (UInt64(3)...9).map { JournalRecovery.end(of: $0, headers: all + after) }
-    #expect(ends == [.at(512), .at(1_024), .at(2_048), .void, .void, .at(4_096), .lost])
+    let ends = SegmentEnds(all + after)
+    #expect(
+      (3...9).map { ends[$0] } == [
+        .at(512), .at(1_024), .at(2_048), .void, .void, .at(4_096), .lost,
+      ])
     // The header of 8 is lost: 9 still says where 8 ends, and nobody where any before it does.
-    let lost = (UInt64(3)...8).map {
-      JournalRecovery.end(of: $0, headers: all + after.suffix(1))
-    }
-    #expect(lost == [.lost, .lost, .lost, .lost, .lost, .at(4_096)])
-    #expect(JournalRecovery.end(of: 4, headers: [make(5, from: 5, 0)]) == .lost)
-    #expect(JournalRecovery.end(of: 4, headers: []) == .lost)
+    let lost = SegmentEnds(all + after.suffix(1))
+    #expect((3...8).map { lost[$0] } == [.lost, .lost, .lost, .lost, .lost, .at(4_096)])
+    #expect(SegmentEnds([make(5, from: 5, 0)])[4] == .lost)
+    #expect(SegmentEnds([])[4] == .lost)
   }
 
   @Test(arguments: 1...30 as ClosedRange<UInt64>) func whatIsSoundIsFoundSound(seed: UInt64) throws
