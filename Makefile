@@ -21,7 +21,9 @@ export SWIFT_BACKTRACE := enable=no
 export SWIFT
 
 checked := --explicit-target-dependency-import-check error $(SWIFTFLAGS)
-campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-optimization \
+# With Swift's libraries inside: calls into them are a twentieth of a campaign's time faster, its processes start at once, and
+# the binary runs where no Swift is installed. scripts/demo and scripts/bench build the same way.
+campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-optimization --static-swift-stdlib \
   --scratch-path .build-contracts $(checked)
 rsl := $(SWIFT) build -c release -Xswiftc -cross-module-optimization $(checked)
 # What waits for sockets and processes runs by itself: beside what keeps every thread of the test process busy for a minute and

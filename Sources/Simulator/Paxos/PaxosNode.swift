@@ -158,7 +158,9 @@ enum PaxosFiles {
 
   /// The number behind `prefix`, nil for other files.
   static func number(_ name: String, prefix: String) -> UInt64? {
-    name.hasPrefix(prefix) ? UInt64(name.dropFirst(prefix.count)) : nil
+    // By bytes: characters are several times as slow, and every start and every snapshot asks this of every file.
+    name.utf8.starts(with: prefix.utf8)
+      ? UInt64(Substring(name.utf8.dropFirst(prefix.utf8.count))) : nil
   }
 
   /// The snapshot in a file; nil for one that a crash has left incomplete, or that is damaged. The name is all that vouches for

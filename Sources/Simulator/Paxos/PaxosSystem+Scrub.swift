@@ -141,7 +141,7 @@ extension PaxosSystem {
   // MARK: Repair
 
   /// Something is to be replaced that a turn's end can replace.
-  func needsRepair(_ node: NodeIndex) -> Bool { !nodes[node.index].scrub.isClean }
+  mutating func needsRepair(_ node: NodeIndex) -> Bool { !nodes[node.index].scrub.isClean }
 
   /// The end of a turn: a segment all of whose slots a sound snapshot covers is not needed; a snapshot is written anew where
   /// nothing was applied since.

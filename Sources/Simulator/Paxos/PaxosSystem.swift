@@ -218,14 +218,14 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   }
 
   /// Whether a running member of the core has diverged and is to find that.
-  private func mustConvict(_ core: NodeSet) -> Bool {
+  private mutating func mustConvict(_ core: NodeSet) -> Bool {
     let tainted = core.intersection(checkers.divergence.tainted)
     guard !tainted.isEmpty, checkers.divergence.canConvict(core) else { return false }
     return tainted.contains { nodes[$0.index].isRunning }
   }
 
   /// Whether the whole core has applied everything that anybody has.
-  private func hasCaughtUp(_ core: NodeSet) -> Bool {
+  private mutating func hasCaughtUp(_ core: NodeSet) -> Bool {
     let target = checkers.agreement.appliedUpTo
     for node in core where node.index < nodes.count {
       guard nodes[node.index].isRunning else { return false }
@@ -235,7 +235,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   }
 
   /// Whoever was damaged has to get over it.
-  private func isSettled(_ core: NodeSet) -> Bool {
+  private mutating func isSettled(_ core: NodeSet) -> Bool {
     !core.contains { $0.index < nodes.count && nodes[$0.index].replica.isSuspect }
   }
 

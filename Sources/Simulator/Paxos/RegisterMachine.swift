@@ -175,13 +175,13 @@ extension RegisterMachine {
 
   public func snapshotChunk(at cursor: UInt64, limit: Int, into bytes: inout [UInt8]) -> UInt64? {
     guard cursor > 0 else {
-      Self.append(UInt64(registers.count), to: &bytes)
-      Self.append(lastSlot.rawValue, to: &bytes)
+      bytes.put(UInt64(registers.count))
+      bytes.put(lastSlot.rawValue)
       return 1
     }
     let first = Int(cursor) - 1
     let end = min(registers.count, first + limit / 8)
-    for key in first..<end { Self.append(registers[key], to: &bytes) }
+    bytes.extend(by: (end - first) * 8) { for key in first..<end { $0.put(registers[key]) } }
     return end < registers.count ? UInt64(end) + 1 : nil
   }
 
@@ -210,9 +210,5 @@ extension RegisterMachine {
     guard isHeaderRestored, restored == registers.count else { throw .machine(Refusal.length) }
     restored = 0
     isHeaderRestored = false
-  }
-
-  private static func append(_ word: UInt64, to bytes: inout [UInt8]) {
-    withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) }
   }
 }
