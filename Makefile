@@ -25,7 +25,7 @@ checked := --explicit-target-dependency-import-check error $(SWIFTFLAGS)
 # the binary runs where no Swift is installed. scripts/demo and scripts/bench build the same way.
 campaign := $(SWIFT) build -c release --traits Contracts -Xswiftc -cross-module-optimization --static-swift-stdlib \
   --scratch-path .build-contracts $(checked)
-rsl := $(SWIFT) build -c release -Xswiftc -cross-module-optimization $(checked)
+rsl := $(SWIFT) build -c release -Xswiftc -cross-module-optimization --static-swift-stdlib $(checked)
 # What waits for sockets and processes runs by itself: beside what keeps every thread of the test process busy for a minute and
 # more (simulations, and the crash images of a real journal), deadlines would pass before anybody looked. And what measures how
 # long a client waits, for word of a full disk or beside a snapshot that is sent, has the machine for itself.
