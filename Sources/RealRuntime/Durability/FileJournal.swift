@@ -81,10 +81,9 @@ final class FileJournal {
       blockLength: isMapped ? Self.lineLength : Self.blockLength)
     flusher = isMapped ? nil : try FlushThread(waker: waker, mode: mode, probe: probe)
     self.reserve = reserve
-    // One to be begun next, one for a restart, and as many as the reserve takes.
-    let reserved = (reserve.total + options.segmentBytes - 1) / options.segmentBytes
     spares = try SpareSegments(
-      directory: directory, length: options.segmentBytes, mode: mode, wanted: 2 + reserved,
+      directory: directory, length: options.segmentBytes, mode: mode,
+      wanted: reserve.sparesWanted(segmentBytes: options.segmentBytes),
       isNew: recovered.segments.isEmpty, worker: worker, maker: maker, probe: probe)
     staged = FlushJob()
     resting = FlushJob()
@@ -239,19 +238,22 @@ final class FileJournal {
 
   // MARK: Room
 
-  /// How much can be written for certain, in bytes: the rest of the segment and the spare ones, but for the last, which is
-  /// for a restart.
+  /// How much can be written for certain, in bytes.
   var bytesLeft: Int {
-    max(0, options.segmentBytes - Int(writer.end.mark.offset))
-      + max(0, spares.count - 1) * options.segmentBytes
+    JournalReserve.bytesLeft(
+      segmentBytes: options.segmentBytes, offset: Int(writer.end.mark.offset), spares: spares.count)
   }
 
+  var room: JournalRoom {
+    reserve.room(bytesLeft: bytesLeft, hasShortage: spares.hasShortage)
+  }
   /// There is no space for more segments, and what is left is wanted for what was begun. Cheap.
-  var isShortOfRoom: Bool { spares.hasShortage && bytesLeft < reserve.total }
-  /// There is room for votes of other replicas' commands.
-  var takesVotes: Bool { !isShortOfRoom || bytesLeft >= reserve.promises }
-  /// There is room for promises.
-  var takesPromises: Bool { !isShortOfRoom || bytesLeft >= reserve.promises / 4 }
+  var isShortOfRoom: Bool { spares.hasShortage && room.isShort }
+  /// The segment that is being written may be left for the next.
+  var mayLeaveSegment: Bool {
+    reserve.mayLeaveSegment(
+      bytesLeft: bytesLeft, spares: spares.count, hasShortage: spares.hasShortage)
+  }
   /// What was refused when a segment was to be made.
   var shortage: SystemError? { spares.hasShortage ? spares.shortage : nil }
 
@@ -304,25 +306,6 @@ final class FileJournal {
       next.populate()
       withExtendedLifetime(before) {}
     }
-  }
-}
-
-/// What is kept for the time when the disk is full, in bytes.
-struct JournalReserve {
-  /// For commands that were taken before the want of room was known.
-  var commands = 0
-  /// For promises and watermarks, when even that is used up.
-  var promises = 0
-
-  var total: Int { commands + promises }
-}
-
-extension JournalReserve {
-  init(_ configuration: NodeConfiguration) {
-    let options = configuration.options
-    // What waits for the pipeline, and two batches for the ends of segments.
-    commands = (options.queuedBatchesMax + 2) * Int(options.batchBytesMax)
-    promises = min(4 << 20, configuration.journal.segmentBytes / 4)
   }
 }
 

@@ -131,7 +131,7 @@ extension ReplicaHost {
       scrub.segments[number] = nil
       return repaired("journal segment \(number)")
     }
-    if !journal.isShortOfRoom {
+    if journal.mayLeaveSegment {
       do throws(SystemError) { try journal.leave(number, log) } catch {
         return fail(.journal(error))
       }

@@ -35,7 +35,7 @@ extension ReplicaHost {
     guard let connection = link.connection, connection.state == .open else { return }
     connection.append(
       HostNotice(
-        isShortOfRoom: room.isShort, isSuspect: replica.isSuspect, recovered: sightings.recovered,
+        isShortOfRoom: room.policy.isShort, isSuspect: replica.isSuspect, recovered: sightings.recovered,
         own: JournalSighting(life: sightings.life, durable: journal.durable), heard: link.sighting))
     touch(connection)
   }

@@ -173,7 +173,8 @@ final class ReplicaHost {
       journal = try FileJournal(
         directory: configuration.dataDirectory, options: configuration.journal, identity: identity,
         configuration: membership.span, recovered: recovered, worker: worker, waker: poller.waker,
-        reserve: JournalReserve(configuration))
+        reserve: JournalReserve(
+          configuration.options, segmentBytes: configuration.journal.segmentBytes))
     } catch let error as SystemError where error.isNoRoom {
       throw HostFailure.noRoom(error)
     }

@@ -117,11 +117,11 @@ private final class Disk: Sendable {
     // What is left takes more than the reserve is for: commands go on.
     #expect(!rig.journal.isShortOfRoom)
     slot = try fill(rig, from: slot) { rig.journal.isShortOfRoom }
-    #expect(rig.journal.takesVotes && rig.journal.bytesLeft >= 1 << 16)
-    slot = try fill(rig, from: slot) { !rig.journal.takesVotes }
-    #expect(rig.journal.takesPromises)
+    #expect(rig.journal.room.takesVotes && rig.journal.bytesLeft >= 1 << 16)
+    slot = try fill(rig, from: slot) { !rig.journal.room.takesVotes }
+    #expect(rig.journal.room.takesPromises)
     var promises: UInt64 = 0
-    while rig.journal.takesPromises {
+    while rig.journal.room.takesPromises {
       promises += 1
       let ballot = Ballot(round: 1 + promises, proposer: ReplicaID(1))
       try rig.journal.append(JournalRecord(.promised(ballot), epoch: Epoch(1)), rig.log)
