@@ -61,7 +61,8 @@ extension PaxosSystem {
     nodes[node.index].scrub.segments = damages.map { $0.segment }
     nodes[node.index].scrub.snapshot = snapshot
     if nodes[node.index].scrub.isClean {
-      world.foundSound(node)
+      // A crash brings back what was removed and not flushed, damaged as it was.
+      if !world.disk(node).hasUnflushed { world.foundSound(node) }
       return 0
     }
     return step(node, .snapshotRequested, &world)
@@ -160,6 +161,8 @@ extension PaxosSystem {
     for number in nodes[n].writer!.drop(upTo: highest) {
       world.delete(node, file: PaxosFiles.journal(number))
     }
+    // Nobody waits for it.
+    _ = world.flush(node)
     let kept = nodes[n].writer!.segments.first?.number ?? 0
     let before = nodes[n].scrub.segments.count
     nodes[n].scrub.segments.removeAll { $0 < kept }
