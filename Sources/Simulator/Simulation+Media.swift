@@ -55,6 +55,27 @@ extension Simulation {
     world.digest.mix(UInt64(fault.rawValue))
   }
 
+  /// Somebody else's files fill the disk of one process, or of all. Nobody is disturbed by that as by a crash: whoever runs
+  /// goes on, with what it has put by.
+  mutating func nemesisDiskFull() {
+    let isEverywhere = world.chance(.space, perMillion: world.plan.diskFullEverywhere)
+    let victims = isEverywhere ? world.nodes : [drawTarget(.space)]
+    let span = world.plan.diskFullSpan / 2 + world.draw(.space, below: world.plan.diskFullSpan + 1)
+    for node in victims where world.disks[node.index].capacity == nil {
+      let left = world.draw(.space, below: world.plan.diskFullLeft + 1)
+      world.disks[node.index].fill(leaving: Int(left))
+      world.count(.diskFilled, node)
+      world.note("disk full, but for \(left) bytes, for \(span) us", node)
+      world.queue.push(Event(.spaceFreed, node: node), at: world.now + span * 1_000)
+    }
+  }
+
+  mutating func freeSpace(_ node: NodeIndex) {
+    guard world.disks[node.index].capacity != nil else { return }
+    world.disks[node.index].freeSpace()
+    world.note("disk has space again", node)
+  }
+
   /// Corrupts the state of a running process, and nothing tells it.
   mutating func nemesisStateFlip() {
     let node = drawTarget(.memory)

@@ -3,7 +3,7 @@ internal import Protocol
 /// The kinds of scheduled trouble. Each has its own rhythm in the plan.
 enum NemesisKind: UInt8, CaseIterable {
   case crash, powerFailure, pause, partition, slowLink, clockStep, clockFreeze, medium, stateFlip
-  case atRest
+  case atRest, diskFull
 
   func interval(_ plan: FaultPlan) -> UInt64 {
     switch self {
@@ -16,6 +16,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .clockFreeze: plan.clockFreezeInterval
     case .medium: plan.mediumInterval
     case .atRest: plan.atRestInterval
+    case .diskFull: plan.diskFullInterval
     case .stateFlip: plan.stateFlipInterval
     }
   }
@@ -27,6 +28,7 @@ enum NemesisKind: UInt8, CaseIterable {
     case .clockStep, .clockFreeze: .clock
     case .medium, .atRest: .medium
     case .stateFlip: .memory
+    case .diskFull: .space
     }
   }
 }
@@ -57,6 +59,7 @@ extension Simulation {
     case .clockFreeze: nemesisClockFreeze()
     case .medium: nemesisMedium()
     case .atRest: nemesisAtRest()
+    case .diskFull: nemesisDiskFull()
     case .stateFlip: nemesisStateFlip()
     }
   }

@@ -54,6 +54,7 @@ extension Simulation {
     }
     for node in core {
       thaw(node)
+      freeSpace(node)
       world.unstall(node)
     }
     for node in core {

@@ -52,6 +52,12 @@ extension Simulation {
   }
   public mutating func thawClock(_ node: NodeIndex) { thaw(node) }
 
+  /// Fills a process's disk, but for some bytes, until `freeSpaceNow`.
+  public mutating func fillDiskNow(_ node: NodeIndex, leaving bytes: Int = 0) {
+    world.disks[node.index].fill(leaving: bytes)
+  }
+  public mutating func freeSpaceNow(_ node: NodeIndex) { freeSpace(node) }
+
   /// Gives an input to an endpoint out of turn: a message that nobody sent, for instance.
   public mutating func deliverNow(_ message: System.Message, from: NodeIndex, to: NodeIndex) {
     world.queue.push(

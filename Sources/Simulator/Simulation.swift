@@ -113,6 +113,7 @@ public struct Simulation<System: SimulatedSystem> {
     case .resume: resume(event)
     case .heal: if world.runPhase == .safety { world.heal(event.generation) }
     case .thaw: if world.runPhase == .safety { thaw(event.node) }
+    case .spaceFreed: if world.runPhase == .safety { freeSpace(event.node) }
     case .endOfSafety: if world.runPhase == .safety { endSafety() }
     case .endOfLiveness: endLiveness()
     }

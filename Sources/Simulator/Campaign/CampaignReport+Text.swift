@@ -67,6 +67,16 @@ extension CampaignReport {
           "\(grouped(tally.filesRepaired)) damaged files replaced beneath a replica"
         ))
     }
+    if tally.shortagesOfRoom > 0 {
+      rows.append(
+        (
+          "no room",
+          "\(grouped(tally.shortagesOfRoom)) times, \(grouped(tally.commandsWithoutRoom)) commands refused, "
+            + "\(grouped(tally.messagesWithoutRoom)) messages put aside, "
+            + "\(grouped(tally.handoversForRoom)) handed over, "
+            + "\(grouped(tally.snapshotsWithoutRoom)) snapshots and \(grouped(tally.startsWithoutRoom)) starts put off"
+        ))
+    }
     rows.append(
       (
         "diverged",

@@ -20,6 +20,12 @@ public struct CampaignTally: Equatable, Sendable {
   public private(set) var searched: UInt64 = 0
   public private(set) var crashImages: UInt64 = 0
   public private(set) var filesRepaired: UInt64 = 0
+  public private(set) var shortagesOfRoom: UInt64 = 0
+  public private(set) var commandsWithoutRoom: UInt64 = 0
+  public private(set) var messagesWithoutRoom: UInt64 = 0
+  public private(set) var handoversForRoom: UInt64 = 0
+  public private(set) var snapshotsWithoutRoom: UInt64 = 0
+  public private(set) var startsWithoutRoom: UInt64 = 0
   public private(set) var statesCorrupted: UInt64 = 0
   public private(set) var divergencesFound: UInt64 = 0
   public private(set) var statesInfected: UInt64 = 0
@@ -74,6 +80,12 @@ public struct CampaignTally: Equatable, Sendable {
     if run.report.isSearched { searched += 1 }
     crashImages += run.report.crashImages
     filesRepaired += run.report.filesRepaired
+    shortagesOfRoom += run.report.shortagesOfRoom
+    commandsWithoutRoom += run.report.commandsWithoutRoom
+    messagesWithoutRoom += run.report.messagesWithoutRoom
+    handoversForRoom += run.report.handoversForRoom
+    snapshotsWithoutRoom += run.report.snapshotsWithoutRoom
+    startsWithoutRoom += run.report.startsWithoutRoom
     statesCorrupted += run.report.statesCorrupted
     divergencesFound += run.report.divergencesFound
     statesInfected += run.report.statesInfected

@@ -47,6 +47,9 @@ public enum CoverageRules {
       faults: [.damagedAtRest], phases: ["suspect", "down", "client"],
       reason: "only what a sound process runs on is damaged behind its back"),
     Cells(
+      faults: [.diskFilled], phases: ["client"],
+      reason: "clients have no disk"),
+    Cells(
       faults: [.clockStepped, .clockFrozen], phases: ["client"],
       reason: "only the clocks of processes are set or stopped"),
     Cells(
@@ -72,12 +75,7 @@ public enum CoverageRules {
   public static let contracts: [Exception<Contract>] = []
 
   /// Marks that no campaign of this tenant reaches.
-  public static let marks: [Exception<Mark>] = [
-    Exception(
-      subject: .snapshotRefused,
-      reason: "checksums refuse damaged packets first, and a host sends only a snapshot it has "
-        + "read whole; the scenario catch-up-snapshot-damaged shows it")
-  ]
+  public static let marks: [Exception<Mark>] = []
 
   /// Why a fault cannot happen in a phase; nil when it can.
   public static func reason(_ fault: FaultKind, phase: String) -> String? {

@@ -41,8 +41,9 @@ extension RunRecord {
     [
       \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
       \.operationsRefused, \.demandsMet, \.slotsApplied, \.leaderships, \.leadershipsHealed,
-      \.crashImages, \.filesRepaired, \.statesCorrupted, \.divergencesFound, \.statesInfected,
-      \.statesUnjudged,
+      \.crashImages, \.filesRepaired, \.shortagesOfRoom, \.commandsWithoutRoom,
+      \.messagesWithoutRoom, \.handoversForRoom, \.snapshotsWithoutRoom, \.startsWithoutRoom,
+      \.statesCorrupted, \.divergencesFound, \.statesInfected, \.statesUnjudged,
     ]
   }
 

@@ -29,6 +29,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
   case diskWiped
   case checkpointDamaged
   case damagedAtRest
+  case diskFilled
   case nodeCrashed
   case crashBetweenEffects
   case crashDuringFlush
@@ -72,6 +73,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
     case .diskWiped: "medium.diskWiped"
     case .checkpointDamaged: "medium.checkpointDamaged"
     case .damagedAtRest: "medium.damagedAtRest"
+    case .diskFilled: "disk.full"
     case .nodeCrashed: "node.crashed"
     case .crashBetweenEffects: "node.crashedBetweenEffects"
     case .crashDuringFlush: "node.crashedDuringFlush"

@@ -22,6 +22,7 @@ extension FaultPlan {
     plan.drawEnd(&streams, unlimited: profile == .unlimited)
     plan.drawMedia(&streams)
     plan.drawStates(&streams)
+    plan.drawSpace(&streams)
     return plan
   }
 
@@ -127,6 +128,15 @@ extension FaultPlan {
 
   private mutating func drawStates(_ streams: inout RandomStreams) {
     if exists(&streams) { stateFlipInterval = magnitude(&streams, 200_000...4_000_000) }
+  }
+
+  /// Seldom, because a full disk takes the commands from everything else.
+  private mutating func drawSpace(_ streams: inout RandomStreams) {
+    guard streams.draw(.swarm, below: 8) == 7 else { return }
+    diskFullInterval = magnitude(&streams, 100_000...4_000_000)
+    diskFullSpan = magnitude(&streams, 200_000...8_000_000)
+    diskFullEverywhere = [0, 200_000, 1_000_000][Int(streams.draw(.swarm, below: 3))]
+    diskFullLeft = [0, 0, 4_096, 65_536][Int(streams.draw(.swarm, below: 4))]
   }
 
   /// Late, so that what was drawn before it stays what it was.

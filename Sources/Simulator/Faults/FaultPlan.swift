@@ -83,6 +83,14 @@ public struct FaultPlan: Equatable, Sendable {
   /// Of the flushes: how many complete while what they cover may still be lost in a crash.
   public var flushLie: UInt64 = 0
 
+  // Space. Somebody else's files fill the disk of a process, and are removed after a while.
+  public var diskFullInterval: UInt64 = 0
+  public var diskFullSpan: UInt64 = 2_000_000
+  /// Of the times: how many fill all disks at once.
+  public var diskFullEverywhere: UInt64 = 0
+  /// How much stays free, at most, in bytes.
+  public var diskFullLeft: UInt64 = 0
+
   // Media. Bytes that were durable are damaged, while nobody runs on them unless it says otherwise.
   /// Bits by `MediumFault.rawValue`: the kinds that exist in this run.
   public var mediumFaults: UInt64 = 0
@@ -153,6 +161,8 @@ public struct FaultPlan: Equatable, Sendable {
       ("crashWrites", \.crashWrites), ("tornWrite", \.tornWrite),
       ("tornGranularity", \.tornGranularity), ("tornAnySubset", \.tornAnySubset),
       ("flushFailure", \.flushFailure), ("flushLie", \.flushLie),
+      ("diskFullInterval", \.diskFullInterval), ("diskFullSpan", \.diskFullSpan),
+      ("diskFullEverywhere", \.diskFullEverywhere), ("diskFullLeft", \.diskFullLeft),
       ("mediumFaults", \.mediumFaults), ("mediumInterval", \.mediumInterval),
       ("mediumAtCrash", \.mediumAtCrash), ("mediumAgain", \.mediumAgain),
       ("atRestInterval", \.atRestInterval),

@@ -51,6 +51,8 @@ enum DigestWord {
     }
   }
 
+  static func of(_ notice: HostNotice) -> UInt64 { words(20, notice.isShortOfRoom ? 1 : 0) }
+
   static func of(_ record: JournalRecord) -> UInt64 { mix(record.epoch.rawValue, of(record.fact)) }
 
   private static func of(_ fact: JournalFact) -> UInt64 {

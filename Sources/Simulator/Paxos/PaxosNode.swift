@@ -158,6 +158,8 @@ struct Vouched: Sendable {
 enum PaxosFiles {
   static func journal(_ segment: UInt64) -> String { "journal-\(segment)" }
   static func snapshot(_ slot: Slot) -> String { "snapshot-\(slot)" }
+  /// What names of files for segments to come begin with.
+  static let spare = "spare-"
 
   /// The number behind `prefix`, nil for other files.
   static func number(_ name: String, prefix: String) -> UInt64? {

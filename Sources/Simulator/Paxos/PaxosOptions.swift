@@ -47,6 +47,14 @@ public struct PaxosReport: Equatable, Sendable {
   public var crashImages: UInt64 = 0
   /// Files that were found damaged under a running replica, and were replaced by what it had in memory.
   public var filesRepaired: UInt64 = 0
+  /// How often a host became short of room on its disk, what was refused and put aside for that, how often a leader handed over
+  /// for it, and snapshots and starts that came to nothing.
+  public var shortagesOfRoom: UInt64 = 0
+  public var commandsWithoutRoom: UInt64 = 0
+  public var messagesWithoutRoom: UInt64 = 0
+  public var handoversForRoom: UInt64 = 0
+  public var snapshotsWithoutRoom: UInt64 = 0
+  public var startsWithoutRoom: UInt64 = 0
   /// States that were corrupted, verdicts of replicas that theirs is, and states taken over from a corrupted peer.
   public var statesCorrupted: UInt64 = 0
   public var divergencesFound: UInt64 = 0

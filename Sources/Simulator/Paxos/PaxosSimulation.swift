@@ -23,15 +23,20 @@ public enum PaxosSimulation {
     }
     return Simulation(seed: seed, world) { world in
       var replica = setup.replica
+      var workload = setup.workload
       let plan = world.plan
       if leased && plan.clockStepInterval == 0 && plan.clockFreezeInterval == 0 {
         replica.lease = LeaseOptions(
           duration: replica.electionTimeout, driftBoundPPM: max(1_000, plan.clockDrift))
       }
-      let workload = PaxosWorkload(
-        options: setup.workload, replicas: setup.replicas, seed: setup.seed)
+      let fillsDisks = plan.diskFullInterval > 0
+      if fillsDisks && options.replicaOptions == nil {
+        PaxosSetup.fitForFullDisks(&replica, &workload)
+      }
       return PaxosSystem(
-        configuration: setup.configuration, replicaOptions: replica, workload: workload)
+        configuration: setup.configuration, replicaOptions: replica,
+        workload: PaxosWorkload(options: workload, replicas: setup.replicas, seed: setup.seed),
+        fillsDisks: fillsDisks)
     }
   }
 

@@ -249,8 +249,8 @@ extension PaxosSystem {
       where nodes[node].isRunning && nodes[node].replica.leads {
         inject(.transferRequested(to: PaxosNames.replica(target)), NodeIndex(node), &world)
       }
-    case 2: inject(.leadershipPermitted(false), target, &world)
-    default: inject(.leadershipPermitted(true), target, &world)
+    case 2: permitLeading(false, target, &world)
+    default: permitLeading(true, target, &world)
     }
   }
 }

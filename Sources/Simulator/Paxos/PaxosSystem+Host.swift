@@ -37,7 +37,7 @@ extension PaxosSystem {
       restore(info, node, &world)
     case .truncate(let slot):
       guard let dropped = nodes[node.index].writer?.drop(upTo: slot) else { return }
-      for number in dropped { world.delete(node, file: PaxosFiles.journal(number)) }
+      retire(dropped, node, &world)
     case .roleChanged(let role, let ballot, let leader):
       roleChanged(role, ballot, leader, node, &world)
     case .enterReport(let report):
@@ -49,6 +49,7 @@ extension PaxosSystem {
     _ message: Protocol.Message, from: NodeIndex, to: NodeIndex,
     _ world: inout World<PaxosMessage>
   ) {
+    guard hasRoomForAnswer(to: message, from) else { return }
     let envelope = Envelope(
       from: PaxosNames.replica(from), to: PaxosNames.replica(to), epoch: configuration.epoch,
       message: message)
@@ -204,6 +205,11 @@ extension PaxosSystem {
       nodes[node.index].commands.removeAll { $0.request == request }
       nodes[node.index].commands.append(
         PaxosNode.Waiting(request: request, client: client, query: .empty))
+      guard !refusesForRoom(node) else {
+        tally.commandsWithoutRoom &+= 1
+        effects.append(.reject(request, .noRoom))
+        return effects.count
+      }
       return step(node, .commandReceived(command), &world)
     case .read(let request, let mode, let query):
       if mode.isLinearizable {

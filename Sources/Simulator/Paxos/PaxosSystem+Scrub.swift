@@ -150,17 +150,16 @@ extension PaxosSystem {
     repairSnapshot(node, &world)
     let n = node.index
     guard let last = nodes[n].scrub.segments.last, nodes[n].scrub.snapshot == nil else { return }
-    if last == nodes[n].writer!.segments.last?.number {
+    if last == nodes[n].writer!.segments.last?.number, mayLeaveSegment(node) {
       writeStaged(node, &world)
-      nodes[n].beginSegment(under: configuration.span)
+      beginSegment(node, &world)
     }
     let highest = nodes[n].writer!.segments.lazy.filter { $0.number <= last }.map { $0.highestSlot }
       .max()
     guard let highest, highest <= nodes[n].durableSnapshot else { return }
     // Not only what the replica truncates: what it keeps for peers it keeps in memory.
-    for number in nodes[n].writer!.drop(upTo: highest) {
-      world.delete(node, file: PaxosFiles.journal(number))
-    }
+    let dropped = nodes[n].writer!.drop(upTo: highest)
+    retire(dropped, node, &world)
     // Nobody waits for it.
     _ = world.flush(node)
     let kept = nodes[n].writer!.segments.first?.number ?? 0
@@ -188,7 +187,9 @@ extension PaxosSystem {
         )
       }
       world.delete(node, file: Self.replacement)
-      world.write(node, file: Self.replacement, at: 0, SnapshotFileHead.file(info, bytes))
+      let file = SnapshotFileHead.file(info, bytes)
+      guard reserveSnapshot(Self.replacement, bytes: file.count, node, &world) else { return }
+      world.write(node, file: Self.replacement, at: 0, file)
       nodes[n].scrub.rewriting = .written
       nodes[n].flushes.append((world.flush(node), .snapshotRewritten(info)))
     case .durable:

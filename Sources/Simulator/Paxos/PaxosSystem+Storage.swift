@@ -16,7 +16,7 @@ extension PaxosSystem {
     let n = node.index
     if !nodes[n].writer!.hasRoom(for: record) {
       writeStaged(node, &world)
-      nodes[n].beginSegment(under: configuration.span)
+      beginSegment(node, &world)
     }
     if case .snapshot(let info) = record.fact {
       // The snapshot is durable: the ones before it are not needed any more.
@@ -67,6 +67,7 @@ extension PaxosSystem {
       }
       return step(node, .persisted(upTo: position), &world)
     case .snapshotTaken(let info):
+      snapshotWritten(node)
       return step(node, .snapshotTaken(info), &world)
     case .snapshotStored(let info, let isValid):
       return step(node, .snapshotStored(info, isValid: isValid), &world)
@@ -238,8 +239,11 @@ extension PaxosSystem {
     while source.chunk(limit: 1 << 16, into: &bytes) {}
     let info = SnapshotInfo(
       slot: slot, length: UInt64(bytes.count), digest: UInt64(CRC32C.checksum(bytes)))
-    world.write(
-      node, file: PaxosFiles.snapshot(slot), at: 0, SnapshotFileHead.file(info, bytes))
+    let (name, file) = (PaxosFiles.snapshot(slot), SnapshotFileHead.file(info, bytes))
+    guard reserveSnapshot(name, bytes: file.count, node, &world) else {
+      return snapshotUntaken(node, &world)
+    }
+    world.write(node, file: name, at: 0, file)
     nodes[n].flushes.append((world.flush(node), .snapshotTaken(info)))
   }
 
@@ -261,6 +265,7 @@ extension PaxosSystem {
     _ chunk: SnapshotChunk, isLast: Bool, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
     let n = node.index
+    guard keepsIncoming(chunk, node, &world) else { return }
     if chunk.offset == 0 { nodes[n].incoming.removeAll(keepingCapacity: true) }
     precondition(nodes[n].incoming.count == Int(chunk.offset), "a chunk out of order")
     nodes[n].incoming.append(contentsOf: arena.bytes[arena.range(chunk.bytes)])
@@ -268,9 +273,12 @@ extension PaxosSystem {
     let info = chunk.snapshot
     let isValid = UInt64(CRC32C.checksum(nodes[n].incoming)) == info.digest
     if isValid {
-      world.write(
-        node, file: PaxosFiles.snapshot(info.slot), at: 0,
-        SnapshotFileHead.file(info, nodes[n].incoming))
+      let name = PaxosFiles.snapshot(info.slot)
+      let file = SnapshotFileHead.file(info, nodes[n].incoming)
+      guard reserveSnapshot(name, bytes: file.count, node, &world) else {
+        return snapshotUnstored(info, node, &world)
+      }
+      world.write(node, file: name, at: 0, file)
     }
     nodes[n].flushes.append((world.flush(node), .snapshotStored(info, isValid: isValid)))
   }

@@ -10,6 +10,8 @@ extension PaxosSystem {
       return arena.with(bytes) { UInt64(CRC32C.checksum($0)) } << 32 | UInt64(bytes.length)
     case .peer(let envelope):
       return DigestWord.of(envelope.message)
+    case .notice(let notice):
+      return DigestWord.of(notice)
     }
   }
 
@@ -35,17 +37,26 @@ extension PaxosSystem {
         envelope.message, epoch: envelope.epoch,
         payload: arena.bytes.span.bytes.extracting(arena.range(payload)), into: &bytes)
       writer.finish(into: &bytes)
+    case .notice(let notice):
+      var body: [UInt8] = []
+      notice.encode(into: &body)
+      encode(.notice, body.span.bytes, into: &bytes)
     case .client(let ref):
-      var writer = FrameWriter(kind: .client)
-      writer.begin(
-        FrameRoute(
-          cluster: PaxosNames.cluster, ring: RingID(0), sender: ReplicaID(0),
-          receiver: ReplicaID(0), senderIncarnation: Incarnation(1),
-          receiverIncarnation: Incarnation(1)), into: &bytes)
-      writer.append(
-        encoded: arena.bytes.span.bytes.extracting(arena.range(ref)), into: &bytes)
-      writer.finish(into: &bytes)
+      let content = arena.bytes
+      encode(.client, content.span.bytes.extracting(arena.range(ref)), into: &bytes)
     }
+  }
+
+  /// A frame with one message in it that is nobody's in particular.
+  private func encode(_ kind: FrameKind, _ body: RawSpan, into bytes: inout [UInt8]) {
+    var writer = FrameWriter(kind: kind)
+    writer.begin(
+      FrameRoute(
+        cluster: PaxosNames.cluster, ring: RingID(0), sender: ReplicaID(0),
+        receiver: ReplicaID(0), senderIncarnation: Incarnation(1),
+        receiverIncarnation: Incarnation(1)), into: &bytes)
+    writer.append(encoded: body, into: &bytes)
+    writer.finish(into: &bytes)
   }
 
   public mutating func decode(_ bytes: [UInt8], for node: NodeIndex) -> PaxosMessage? {
@@ -65,7 +76,9 @@ extension PaxosSystem {
       return .peer(decoded.envelope)
     case .client:
       return .client(arena.append(bytes[body]))
-    case .hello, .notice:
+    case .notice:
+      return (try? HostNotice(body: body, of: bytes.span.bytes)).map { .notice($0) }
+    case .hello:
       return nil
     }
   }
@@ -76,6 +89,7 @@ extension PaxosSystem {
     switch message {
     case .peer(let envelope): Simulator.describe(envelope.message)
     case .client(let bytes): describeClient(bytes)
+    case .notice(let notice): notice.isShortOfRoom ? "notice no room" : "notice room"
     }
   }
 
@@ -106,11 +120,18 @@ extension PaxosSystem {
   }
 
   public func describe(timer token: UInt64) -> String {
-    token == Self.scrubTimer ? "scrub" : "deadline"
+    switch token {
+    case Self.scrubTimer: "scrub"
+    case Self.roomTimer: "look at the disk"
+    case Self.digestToken, Self.roomToken: "from the host"
+    default: "deadline"
+    }
   }
 
   public func describe(external token: UInt64) -> String {
-    guard token < PaxosWorkload.operatorToken else { return "operator" }
+    guard token < PaxosWorkload.operatorToken else {
+      return token < Self.startToken ? "operator" : "start again"
+    }
     let operation = workload.operations[Int(token)]
     return "client \(operation.client) calls \(operation.kind)"
   }

@@ -1,9 +1,11 @@
 public import Protocol
 
-/// What travels in the simulated cluster: replicas' messages, and clients' as encoded bytes in the arena.
+/// What travels in the simulated cluster: messages of replicas, of clients as encoded bytes in the arena, and of hosts.
 public enum PaxosMessage: Hashable, Sendable {
   case peer(Envelope)
   case client(BytesRef)
+  /// From one replica's host to another's.
+  case notice(HostNotice)
 }
 
 /// The first tenant of the simulator: a cluster of replicas with their hosts, its clients, and its checkers.
@@ -14,6 +16,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   let configuration: Configuration
   let replicaOptions: ReplicaOptions
   var nodes: [PaxosNode]
+  /// What their hosts know of room on disks; empty where no disk gets full.
+  var rooms: [RoomState]
   var arena = ByteArena()
   var workload: PaxosWorkload
   var checkers: PaxosCheckers
@@ -28,7 +32,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   var performedIDs: [RequestID] = []
 
   init(
-    configuration: Configuration, replicaOptions: ReplicaOptions, workload: PaxosWorkload
+    configuration: Configuration, replicaOptions: ReplicaOptions, workload: PaxosWorkload,
+    fillsDisks: Bool
   ) {
     self.configuration = configuration
     self.replicaOptions = replicaOptions
@@ -37,6 +42,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     nodes = configuration.voters.map {
       PaxosNode(Self.replica($0.id, configuration, replicaOptions), workload.options.sessions)
     }
+    rooms = Array(
+      repeating: RoomState(nodes: replicas), count: fillsDisks ? replicas : 0)
     checkers = PaxosCheckers(
       replicas: replicas, clients: workload.clients.count, keys: PaxosWorkload.keys,
       digestPeriod: replicaOptions.digestPeriod)
@@ -82,7 +89,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
 
   public mutating func start(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Int {
     guard node.index < nodes.count else { return startClient(node, &world) }
-    guard let recovered = recover(node, &world) else { return 0 }
+    guard let recovered = recover(node, &world), openReserve(node, &world) else { return 0 }
     do throws(Replica.Invalid) {
       nodes[node.index].replica = try Replica(
         id: PaxosNames.replica(node), configuration: configuration, options: replicaOptions,
@@ -99,7 +106,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     nodes[node.index].application.watch(watch(of: node))
     checkRestored(node, &world)
     checkers.divergence.unrest(upTo: checkers.agreement.appliedUpTo)
-    nodes[node.index].beginSegment(under: configuration.span)
+    beginSegment(node, &world)
     flushJournal(node, &world)
     armScrub(node, &world)
     return 0
@@ -108,6 +115,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   public mutating func crash(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
     collectCounters(of: node)
     nodes[node.index].crash()
+    crashRoom(node)
     effects.removeAll()
   }
 
@@ -119,9 +127,20 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     guard node.index < nodes.count else { return stepClient(node, input, &world) }
     switch input {
     case .message(_, .peer(let envelope)):
+      guard hasRoom(for: envelope.message, node) else {
+        tally.messagesWithoutRoom &+= 1
+        effects.removeAll()
+        return 0
+      }
       return step(node, .messageReceived(envelope), &world)
     case .message(let from, .client(let bytes)):
       return receive(bytes, from: from, at: node, &world)
+    case .message(let from, .notice(let notice)):
+      return noticed(notice, from: from, node, &world)
+    case .timer(Self.roomTimer):
+      return watchRoom(node, &world)
+    case .timer(Self.roomToken):
+      return stepRoom(node, &world)
     case .timer(Self.scrubTimer):
       return scrub(node, &world)
     case .timer(Self.digestToken):
@@ -150,7 +169,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   }
 
   private mutating func turnHasEnd(_ node: NodeIndex) -> Bool {
-    if needsRepair(node) { return true }
+    if needsRepair(node) || isRoomTurn(node) { return true }
     if nodes[node.index].isJournalFlushing { return false }
     if !nodes[node.index].staged.isEmpty { return true }
     for i in 0..<effects.count { if case .persist = effects[i] { return true } }
@@ -165,6 +184,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     guard nodes[node.index].isRunning else { return }
     if effect == effects.count {
       if needsRepair(node) { repairFiles(node, &world) }
+      endRoomTurn(node, &world)
       flushJournal(node, &world)
     } else {
       perform(effects[effect], node, &world)
@@ -183,6 +203,8 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   public mutating func external(_ token: UInt64, _ world: inout World<PaxosMessage>) {
     if token < PaxosWorkload.operatorToken {
       issue(Int(token), &world)
+    } else if token >= Self.startToken {
+      startAgain(NodeIndex(Int(token - Self.startToken)), &world)
     } else {
       operate(&world)
     }
@@ -198,7 +220,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     checkers.leaders.healed()
     checkers.divergence.unrest(upTo: checkers.agreement.appliedUpTo)
     observedUntil = world.now + (replicaOptions.electionTimeout * Self.observedTimeouts).nanoseconds
-    for node in core { inject(.leadershipPermitted(true), node, &world) }
+    for node in core { permitLeading(true, node, &world) }
     guard world.profile == .swarm else { return }
     workload.dropSurplus()
     for c in workload.clients.indices { demandWrite(c, &world) }
@@ -213,7 +235,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
       for c in workload.clients.indices { demandWrite(c, &world) }
       return false
     }
-    return world.now >= observedUntil && isSettled(world.core)
+    return world.now >= observedUntil && isSettled(world.core) && isRoomy(world.core)
       && world.latent.intersection(world.core).isEmpty
   }
 

@@ -33,6 +33,8 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
   case medium
   /// What becomes of states in memory: when, where.
   case memory
+  /// Which disks get full: when, for how long.
+  case space
   /// Which of the things that cost too much to look at always are looked at. Changes nothing of what happens.
   case audit
 
@@ -51,6 +53,7 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
     case .tenant: "tenant"
     case .medium: "medium"
     case .memory: "memory"
+    case .space: "space"
     case .audit: "audit"
     }
   }

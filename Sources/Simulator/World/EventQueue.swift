@@ -12,6 +12,7 @@ enum EventKind: UInt8 {
   case thaw = 10
   case endOfSafety = 11
   case endOfLiveness = 12
+  case spaceFreed = 13
 }
 
 /// One pending event. Small and trivial: the message itself waits in a `MessageStore` and `word` is

@@ -17,6 +17,8 @@ public struct SimulatedDisk: Sendable {
     var unreadable: [Range<Int>] = [] { didSet { version &+= 1 } }
     /// Grows with every change of what is on the medium.
     var version: UInt64 = 0
+    /// Space that was asked for, in bytes; it may hold less.
+    var reserved = 0
     var isUsed = true
   }
 
@@ -56,6 +58,9 @@ public struct SimulatedDisk: Sendable {
   private var durableChanges: UInt64 = 0
   /// What a flush may have lied about, and what overwritten sectors held before.
   var past: Past
+
+  /// How long all files may be together, in bytes, since somebody else has taken the rest; nil: there is plenty.
+  var capacity: Int?
 
   public init() { past = Past(keepsReplaced: false) }
 
@@ -292,7 +297,7 @@ public struct SimulatedDisk: Sendable {
     changes &+= 1
   }
 
-  private mutating func openOrCreate(_ name: String) -> Int {
+  mutating func openOrCreate(_ name: String) -> Int {
     if let inode = Self.inode(of: name, in: visibleNames) { return inode }
     let inode: Int
     used += 1

@@ -42,6 +42,16 @@ extension World {
   /// thereby; what was overlooked is found when the process starts again.
   public mutating func foundSound(_ node: NodeIndex) { latent.remove(node) }
 
+  /// What the node's disk has room for, in bytes.
+  public func freeSpace(_ node: NodeIndex) -> Int { disks[node.index].free }
+
+  /// Takes so many bytes for a file, all or nothing, and creates it if there is none. False when the disk is too full; writes
+  /// never fail for that, so a tenant asks before it writes.
+  public mutating func reserve(_ node: NodeIndex, file: String, bytes count: Int) -> Bool {
+    assertMayAct(node)
+    return disks[node.index].reserve(file, count)
+  }
+
   /// Size in bytes; nil when there is no such file.
   public func size(_ node: NodeIndex, file: String) -> Int? { disks[node.index].size(of: file) }
 

@@ -233,4 +233,28 @@ import Testing
     }
     #expect(disk.names.isEmpty)
   }
+
+  @Test func spaceIsTakenWholeOrNotAtAll() {
+    var disk = SimulatedDisk()
+    #expect(disk.free == .max)
+    [UInt8](repeating: 1, count: 100).withUnsafeBytes { disk.write("old", at: 0, $0) }
+    disk.fill(leaving: 1_000)
+    let fits = [disk.reserve("a", 600), disk.reserve("b", 600), disk.reserve("a", 700)]
+    #expect(fits == [true, false, true] && disk.free == 300)
+    #expect(disk.size(of: "a") == 0 && !disk.exists("b"))
+    // What is written into what was taken takes nothing more.
+    [UInt8](repeating: 2, count: 500).withUnsafeBytes { disk.write("a", at: 0, $0) }
+    disk.rename("a", to: "c")
+    #expect(disk.free == 300)
+    disk.delete("old")
+    #expect(disk.free == 400)
+    disk.complete(upTo: disk.mark)
+    let more = disk.reserve("d", 400)
+    #expect(more && disk.free == 0)
+    // Its name is lost in a crash, and its space with it.
+    disk.losePending()
+    #expect(disk.free == 400 && disk.names == ["c"])
+    disk.freeSpace()
+    #expect(disk.free == .max)
+  }
 }
