@@ -35,7 +35,8 @@ extension ReplicaHost {
     guard let connection = link.connection, connection.state == .open else { return }
     connection.append(
       HostNotice(
-        isShortOfRoom: room.policy.isShort, isSuspect: replica.isSuspect, recovered: sightings.recovered,
+        isShortOfRoom: room.policy.isShort, isSuspect: replica.isSuspect,
+        recovered: sightings.recovered,
         own: JournalSighting(life: sightings.life, durable: journal.durable), heard: link.sighting))
     touch(connection)
   }
