@@ -3,8 +3,8 @@ import Protocol
 
 /// What a host knows of its own journal that the journal may not know any more.
 struct SightingDesk {
-  /// Of this process: the seed of its replica, which no other life has.
-  let life: UInt64
+  /// Drawn for this life of the process.
+  let life = UInt64.random(in: 1 ... .max)
   /// The end of the log that this life began with.
   let recovered: JournalMark
   /// An earlier life has found that its disk had been set back, and this one is a suspect for it.
@@ -18,8 +18,7 @@ struct SightingDesk {
   /// Says why; its being there is what counts.
   static let note = NoteFile(name: "set-back")
 
-  init(life seed: UInt64, recovered: JournalMark, directory: String) throws(SystemError) {
-    life = max(1, seed)
+  init(recovered: JournalMark, directory: String) throws(SystemError) {
     self.recovered = recovered
     isSetBack = try Self.note.read(in: directory) != nil
   }

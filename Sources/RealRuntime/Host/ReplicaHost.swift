@@ -162,7 +162,7 @@ final class ReplicaHost {
       into: log, reader: reader)
     damages = recovered.damages
     sightings = try SightingDesk(
-      life: seed, recovered: recovered.end.mark, directory: configuration.dataDirectory)
+      recovered: recovered.end.mark, directory: configuration.dataDirectory)
     if sightings.isSetBack { recovered.wasSetBack() }
     replica = try Replica(
       id: configuration.replica, configuration: membership,

@@ -53,12 +53,11 @@ final class RealCluster: Sendable {
 
   func start(
     _ number: UInt32, _ machine: some StateMachine & Sendable = ByteStore(), logger: Logger? = nil,
-    reader: FileReader = .system, seed: UInt64 = .random(in: 0 ... .max)
+    reader: FileReader = .system
   ) throws {
     let configuration = configurations[Int(number) - 1]
     let node = try ReplicaNode.start(
-      configuration: configuration, machine: machine, logger: logger ?? quietLogger, reader: reader,
-      seed: seed)
+      configuration: configuration, machine: machine, logger: logger ?? quietLogger, reader: reader)
     nodes.withLock { $0[ReplicaID(number)] = node }
   }
 
