@@ -287,7 +287,6 @@ extension ReplicaHost {
     vouch()
     makeMemory()
     watchRoom()
-    notifyAll()
     scrubOn()
     forgetSnapshots()
     continueStopping()

@@ -22,10 +22,6 @@ final class PeerLink {
   var incarnation: Incarnation?
   /// It said that its disk has no room.
   var isShortOfRoom = false
-  /// What it said of its journal.
-  var sighting = JournalSighting.none
-  /// Its disk was set back and it does not know: its replica is not heard.
-  var isSetBack = false
   /// What was last heard from it, on the loop's clock.
   var heardAt = Instant.zero
 
@@ -163,7 +159,6 @@ extension ReplicaHost {
       try receiveHello(header, body, bytes, connection, link)
     case (.peer, .open):
       guard connection.peer == link.id else { throw .impostor(link.id) }
-      guard !link.isSetBack else { return }
       var messages = FrameMessages(header, body: body)
       try takeMessages(&messages, bytes)
     case (.notice, .open):
@@ -171,7 +166,7 @@ extension ReplicaHost {
       do throws(DecodeError) { notice = try HostNotice(body: body, of: bytes) } catch {
         throw .decode(error)
       }
-      if hear(notice, from: link) { noticed(notice, from: link) }
+      noticed(notice, from: link)
     default:
       throw .unexpected(header.kind)
     }
@@ -197,10 +192,9 @@ extension ReplicaHost {
     link.failures = 0
     if !wasDialed { greet(connection) }
     connection.state = .open
-    // It says so if it is, before it says anything else.
+    // It says so if it is.
     link.isShortOfRoom = false
-    link.isSetBack = false
-    notify(link)
+    if room.policy.isShort { notify(link) }
     logger.info("peer connected", metadata: ["peer": "\(link.id)"])
   }
 

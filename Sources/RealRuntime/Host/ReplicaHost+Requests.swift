@@ -31,8 +31,6 @@ public struct HostStatus: Hashable, Sendable {
     public var lagSlots: UInt64?
     /// It said that its disk has no room.
     public var isShortOfRoom: Bool
-    /// Up to where its journal was durable when it last said so.
-    public var durable: JournalMark
   }
 
   public var replica: ReplicaID
@@ -124,7 +122,7 @@ extension ReplicaHost {
           unsentBytes: $0.connection?.unsentCount ?? 0,
           silence: $0.heardAt == .zero ? nil : now - $0.heardAt,
           lagSlots: replica.leads ? replica.lag(of: $0.id) : nil,
-          isShortOfRoom: $0.isShortOfRoom, durable: $0.sighting.durable)
+          isShortOfRoom: $0.isShortOfRoom)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
       counters: counters, suspicion: suspicion, scrub: scrub.counters, damage: damageAtRest,

@@ -9,11 +9,8 @@ extension ReplicaHost {
   var suspicion: String? {
     guard let waits = replica.suspicionText else { return nil }
     let more = damages.count > 1 ? " and \(damages.count - 1) more" : ""
-    let other =
-      sightings.isSetBack
-      ? "its disk was set back: peers had heard more of its journal"
-      : "its log does not fit into log.bytes"
-    let cause = damages.first.map { "journal \($0)\(more)" } ?? other
+    let cause =
+      damages.first.map { "journal \($0)\(more)" } ?? "its log does not fit into log.bytes"
     return "\(cause); \(waits)"
   }
 
@@ -34,10 +31,9 @@ extension ReplicaHost {
 
   /// Now and then what a suspect waits for, and once that it is cured.
   func reportSuspicion() {
-    guard !damages.isEmpty || replica.suspicion != nil || sightings.isSetBack else { return }
+    guard !damages.isEmpty || replica.suspicion != nil else { return }
     guard let suspicion else {
       damages = []
-      forgetSetBack()
       return logger.notice(
         "cured: votes again",
         metadata: [
