@@ -10,8 +10,8 @@ import Protocol
 final class FileJournal {
   /// A flush ends on a multiple of this, in bytes: what a disk writes in one piece.
   static let blockLength = 512
-  /// The same for persistent memory: a line of the processor's cache.
-  static let lineLength = 64
+  /// The same for persistent memory.
+  static let lineLength = GroupCommit.lineLength
 
   let directory: String
   let options: NodeConfiguration.Journal

@@ -1,6 +1,7 @@
 import CLinux
 import CPmem
 import Glibc
+import Protocol
 
 /// A segment's file as memory: bytes are stored where they belong, without a system call, and durable after a fence.
 final class PmemMapping: @unchecked Sendable {
@@ -31,44 +32,65 @@ final class PmemMapping: @unchecked Sendable {
     _ = rsl_populate(base, length)
   }
 
-  /// Makes a group of bytes durable at a multiple of 8, all of it or nothing, and returns how many fences that took.
-  ///
-  /// The first word is stored last, when everything behind it is durable: before, what lies there is no record, so a crash
-  /// leaves no part of the group in sight.
+  /// Makes a group of bytes durable at a multiple of 8, all of it or nothing (`GroupCommit`), and returns how many fences that
+  /// took.
   func store(
     _ vectors: [iovec], at offset: Int, _ probe: WriteProbe
   ) throws(SystemError) -> Int {
     let total = vectors.reduce(0) { $0 + $1.iov_len }
     guard total <= length - offset else { throw SystemError("pmem store", path, code: ENOSPC) }
-    let wordLength = MemoryLayout<UInt64>.size
     precondition(
-      offset % wordLength == 0 && vectors[0].iov_len >= wordLength, "a group begins with a head")
-    probe.wrote(path, at: offset + wordLength, Self.rest(vectors, behind: wordLength))
-    var end = offset
-    for (place, vector) in vectors.enumerated() {
-      let skipped = place == 0 ? wordLength : 0
-      rsl_pmem_copy(
-        base + end + skipped, vector.iov_base + skipped, vector.iov_len - skipped)
-      end += vector.iov_len
+      offset % GroupCommit.wordLength == 0 && vectors[0].iov_len >= GroupCommit.wordLength,
+      "a group begins with a head")
+    var fences = 0
+    var commit = GroupCommit(length: total)
+    while let step = commit.next() {
+      switch step {
+      case .store(let part):
+        probe.wrote(path, at: offset + part.lowerBound, Self.cut(vectors, to: part))
+        copy(vectors, part, at: offset)
+      case .publish:
+        let head = vectors[0].iov_base!
+        probe.wrote(path, at: offset, Self.cut(vectors, to: 0..<GroupCommit.wordLength))
+        rsl_pmem_publish(base + offset, head.loadUnaligned(as: UInt64.self))
+      case .fence:
+        rsl_pmem_drain()
+        probe.flushed(path)
+        fences += 1
+      }
     }
-    rsl_pmem_drain()
-    probe.flushed(path)
-    probe.wrote(path, at: offset, [iovec(iov_base: vectors[0].iov_base, iov_len: wordLength)])
-    rsl_pmem_publish(
-      base + offset, vectors[0].iov_base.loadUnaligned(as: UInt64.self))
-    rsl_pmem_drain()
-    probe.flushed(path)
     if !isPersistent {
       try check("pmem_msync", path) { rsl_pmem_msync(base + offset, total) }
     }
-    return 2
+    return fences
   }
 
-  private static func rest(_ vectors: [iovec], behind count: Int) -> [iovec] {
-    var vectors = vectors
-    vectors[0].iov_base = vectors[0].iov_base + count
-    vectors[0].iov_len -= count
-    return vectors
+  /// Stores some bytes of a group that begins at `offset`; durable after the next fence.
+  private func copy(_ vectors: [iovec], _ part: Range<Int>, at offset: Int) {
+    var start = 0
+    for vector in vectors {
+      let end = start + vector.iov_len
+      let (from, to) = (max(start, part.lowerBound), min(end, part.upperBound))
+      if from < to {
+        rsl_pmem_copy(base + offset + from, vector.iov_base + (from - start), to - from)
+      }
+      start = end
+    }
+  }
+
+  /// Only for who is told what is written.
+  private static func cut(_ vectors: [iovec], to part: Range<Int>) -> [iovec] {
+    var start = 0
+    var parts: [iovec] = []
+    for vector in vectors {
+      let end = start + vector.iov_len
+      let (from, to) = (max(start, part.lowerBound), min(end, part.upperBound))
+      if from < to {
+        parts.append(iovec(iov_base: vector.iov_base + (from - start), iov_len: to - from))
+      }
+      start = end
+    }
+    return parts
   }
 }
 
