@@ -99,10 +99,15 @@ extension Simulation {
     if !world.disks[node.index].past.lies.isEmpty {
       let lost = world.disks[node.index].loseLies(
         system.vouched(node, world), &world.streams)
-      world.count(.flushLied, node, by: lost)
-      if lost > 0 {
+      world.count(.flushLied, node, by: lost.writes)
+      world.count(.fenceLied, node, by: lost.lines)
+      if lost.writes > 0 {
         becameDamaged(node)
-        world.note("lost \(lost) writes of flushes that had completed", node)
+        world.note("lost \(lost.writes) writes of flushes that had completed", node)
+      }
+      if lost.lines > 0 {
+        becameDamaged(node)
+        world.note("lost \(lost.lines) lines that a fence had covered", node)
       }
     }
     if strikes { damage(node) }

@@ -66,21 +66,8 @@ extension Simulation {
 
   // MARK: Budget
 
-  /// Processes that are down, paused, about to crash, on the losing side of a partition, or not yet over the damage of their
-  /// medium.
-  var disturbed: NodeSet {
-    var set = world.armed.union(world.drowsy).union(world.damaged)
-    for n in 0..<world.nodeCount where world.states[n] != .up || world.storms[n] > 0 {
-      set.insert(NodeIndex(n))
-    }
-    for disturbance in world.disturbances { set = set.union(disturbance.victims) }
-    return set
-  }
-
   /// Whether the fault budget leaves room for disturbing `victims` as well.
-  func affords(_ victims: NodeSet) -> Bool {
-    UInt64(disturbed.union(victims).count) <= world.plan.maximumDown
-  }
+  func affords(_ victims: NodeSet) -> Bool { world.affords(victims) }
 
   /// A running process that the budget lets us disturb.
   private mutating func drawVictim(_ stream: RandomStream) -> NodeIndex? {

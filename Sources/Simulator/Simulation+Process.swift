@@ -45,7 +45,12 @@ extension Simulation {
     dropHeld(n)
     // Recovery reads everything.
     world.latent.remove(node)
-    world.crashDisk(node)
+    if world.fallen.contains(node) {
+      // What survives was decided at the fence.
+      world.fallen.remove(node)
+    } else {
+      world.crashDisk(node)
+    }
     world.activity = .performing
     system.crash(node, &world)
     world.activity = .idle
@@ -60,14 +65,17 @@ extension Simulation {
       Event(.restart, node: node, generation: world.boots[n]), at: world.now + down * 1_000)
   }
 
-  /// A process has ended by itself. In a healed core somebody starts it again.
+  /// Processes have ended by themselves, or at a fence. In a healed core somebody starts them again.
   @inline(never)
-  mutating func quit(_ node: NodeIndex) {
+  mutating func endProcesses() {
+    let quitting = world.quitting
     world.quitting = []
     guard world.violation == nil else { return }
-    crash(node)
-    guard world.runPhase == .liveness, world.core.contains(node) else { return }
-    world.queue.push(Event(.boot, node: node), at: world.now + world.plan.downMinimum * 1_000)
+    for node in quitting {
+      crash(node)
+      guard world.runPhase == .liveness, world.core.contains(node) else { continue }
+      world.queue.push(Event(.boot, node: node), at: world.now + world.plan.downMinimum * 1_000)
+    }
   }
 
   /// A node has entered another phase of its protocol. Phases that last a moment are met by what is tied to their door: a

@@ -107,6 +107,7 @@ public struct Simulation<System: SimulatedSystem> {
       world.activity = .performing
       system.external(event.word, &world)
       world.activity = .idle
+      if !world.quitting.isEmpty { endProcesses() }
     case .boot: boot(event.node)
     case .nemesis: nemesis(event)
     case .restart: restart(event)
@@ -198,13 +199,13 @@ public struct Simulation<System: SimulatedSystem> {
     let phase = system.phase(of: node)
     if phase != world.phases[node.index] { phaseChanged(node, to: phase) }
     if !world.damaged.isEmpty && world.damaged.contains(node) && !world.latent.contains(node)
-      && system.isSound(node)
+      && !world.fallen.contains(node) && system.isSound(node)
     {
       world.damaged.remove(node)
       world.note("sound again", node)
     }
     if !world.quitting.isEmpty {
-      quit(node)
+      endProcesses()
     } else if crashBefore != .max && world.violation == nil {
       precondition(effect == crashBefore, "an armed crash lets exactly the drawn effects out")
       world.count(.crashBetweenEffects, node)

@@ -5,6 +5,8 @@ public struct SimulationConfiguration: Sendable {
   /// Clients: endpoints `nodes..<nodes + clients`.
   public var clients: Int
   public var profile: FaultProfile
+  /// The tenant stores to files where they lie in persistent memory; otherwise there is none.
+  public var storesInMemory = false
   /// Changes the drawn fault plan: to leave a fault out, to script a test. Not part of the seed.
   public var adjustPlan: (@Sendable (inout FaultPlan) -> Void)?
   public var tape: TapeMode

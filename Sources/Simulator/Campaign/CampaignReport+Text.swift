@@ -60,6 +60,10 @@ extension CampaignReport {
       ))
     rows.append(("searched", "\(grouped(tally.searched)) histories by the search checker"))
     rows.append(("recovered", "\(grouped(tally.crashImages)) states that a crash could have left"))
+    if tally.groupsStored > 0 {
+      rows.append(
+        ("in memory", "\(grouped(tally.groupsStored)) groups of records in persistent memory"))
+    }
     if tally.filesRepaired > 0 {
       rows.append(
         (

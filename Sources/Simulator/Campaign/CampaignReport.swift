@@ -83,6 +83,7 @@ public struct CampaignReport: Sendable {
       .init("excused", .integer(tally.excused)),
       .init("searched", .integer(tally.searched)),
       .init("crashImages", .integer(tally.crashImages)),
+      .init("groupsStored", .integer(tally.groupsStored)),
       .init("filesRepaired", .integer(tally.filesRepaired)),
       .init("shortagesOfRoom", .integer(tally.shortagesOfRoom)),
       .init("commandsWithoutRoom", .integer(tally.commandsWithoutRoom)),

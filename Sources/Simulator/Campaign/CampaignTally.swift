@@ -19,6 +19,7 @@ public struct CampaignTally: Equatable, Sendable {
   public private(set) var excused: UInt64 = 0
   public private(set) var searched: UInt64 = 0
   public private(set) var crashImages: UInt64 = 0
+  public private(set) var groupsStored: UInt64 = 0
   public private(set) var filesRepaired: UInt64 = 0
   public private(set) var shortagesOfRoom: UInt64 = 0
   public private(set) var commandsWithoutRoom: UInt64 = 0
@@ -79,6 +80,7 @@ public struct CampaignTally: Equatable, Sendable {
     if run.excuse != nil { excused += 1 }
     if run.report.isSearched { searched += 1 }
     crashImages += run.report.crashImages
+    groupsStored += run.report.groupsStored
     filesRepaired += run.report.filesRepaired
     shortagesOfRoom += run.report.shortagesOfRoom
     commandsWithoutRoom += run.report.commandsWithoutRoom

@@ -25,11 +25,11 @@ public enum CoverageRules {
     all.filter { !phases.contains($0) }
   }
   private static let processFaults: [FaultKind] = [
-    .flushSlow, .flushStalled, .flushFailed, .writeLost, .writeTorn, .nodeCrashed,
-    .crashBetweenEffects, .crashDuringFlush, .restartStorm, .nodePaused,
+    .flushSlow, .flushStalled, .flushFailed, .writeLost, .writeTorn, .storeTorn, .nodeCrashed,
+    .crashBetweenEffects, .crashDuringFlush, .crashedAtFence, .restartStorm, .nodePaused,
   ]
   private static let mediumFaults =
-    MediumFault.allCases.map { $0.kind } + [.flushLied, .checkpointDamaged]
+    MediumFault.allCases.map { $0.kind } + [.flushLied, .fenceLied, .checkpointDamaged]
   private static let partitions: [FaultKind] = [
     .partitionIsolated, .partitionSplit, .partitionOneWay, .partitionRing, .partitionBridge,
     .partitionChained, .powerFailed,

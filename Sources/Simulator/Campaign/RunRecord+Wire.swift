@@ -41,7 +41,7 @@ extension RunRecord {
     [
       \.protocolSteps, \.commandsAcknowledged, \.readsAnswered, \.operationsUnknown,
       \.operationsRefused, \.demandsMet, \.slotsApplied, \.leaderships, \.leadershipsHealed,
-      \.crashImages, \.filesRepaired, \.shortagesOfRoom, \.commandsWithoutRoom,
+      \.crashImages, \.groupsStored, \.filesRepaired, \.shortagesOfRoom, \.commandsWithoutRoom,
       \.messagesWithoutRoom, \.handoversForRoom, \.snapshotsWithoutRoom, \.startsWithoutRoom,
       \.statesCorrupted, \.divergencesFound, \.statesInfected, \.statesUnjudged,
     ]

@@ -110,6 +110,7 @@ extension RunRecord {
       .init("leaderships", .integer(report.leaderships)),
       .init("searched", .bool(report.isSearched)),
       .init("crashImages", .integer(report.crashImages)),
+      .init("groupsStored", .integer(report.groupsStored)),
       .init("filesRepaired", .integer(report.filesRepaired)),
       .init("shortagesOfRoom", .integer(report.shortagesOfRoom)),
       .init("commandsWithoutRoom", .integer(report.commandsWithoutRoom)),

@@ -17,8 +17,10 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
   case flushStalled
   case flushFailed
   case flushLied
+  case fenceLied
   case writeLost
   case writeTorn
+  case storeTorn
   case bitsFlipped
   case sectorGarbled
   case sectorUnreadable
@@ -33,6 +35,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
   case nodeCrashed
   case crashBetweenEffects
   case crashDuringFlush
+  case crashedAtFence
   case powerFailed
   case restartStorm
   case nodePaused
@@ -61,8 +64,10 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
     case .flushStalled: "flush.stalled"
     case .flushFailed: "flush.failed"
     case .flushLied: "flush.lied"
+    case .fenceLied: "fence.lied"
     case .writeLost: "write.lost"
     case .writeTorn: "write.torn"
+    case .storeTorn: "store.torn"
     case .bitsFlipped: "medium.bitsFlipped"
     case .sectorGarbled: "medium.sectorGarbled"
     case .sectorUnreadable: "medium.sectorUnreadable"
@@ -77,6 +82,7 @@ public enum FaultKind: UInt8, CaseIterable, Sendable {
     case .nodeCrashed: "node.crashed"
     case .crashBetweenEffects: "node.crashedBetweenEffects"
     case .crashDuringFlush: "node.crashedDuringFlush"
+    case .crashedAtFence: "node.crashedAtFence"
     case .powerFailed: "node.powerFailed"
     case .restartStorm: "node.restartStorm"
     case .nodePaused: "node.paused"

@@ -23,6 +23,7 @@ extension FaultPlan {
     plan.drawMedia(&streams)
     plan.drawStates(&streams)
     plan.drawSpace(&streams)
+    plan.drawMemory(&streams, nodes: nodes)
     return plan
   }
 
@@ -137,6 +138,19 @@ extension FaultPlan {
     diskFullSpan = magnitude(&streams, 200_000...8_000_000)
     diskFullEverywhere = [0, 200_000, 1_000_000][Int(streams.draw(.swarm, below: 3))]
     diskFullLeft = [0, 0, 4_096, 65_536][Int(streams.draw(.swarm, below: 4))]
+  }
+
+  /// From a stream of its own: every other run stays what it was. All processes have such memory, or each may by itself.
+  private mutating func drawMemory(_ streams: inout RandomStreams, nodes: Int) {
+    guard streams.draw(.nvm, below: 8) == 7 else { return }
+    let all = NodeSet(first: nodes).bits
+    let some = 1 + streams.draw(.nvm, below: all)
+    memoryNodes = [all, some][Int(streams.draw(.nvm, below: 2))]
+    let caches = [0, 0, all, all & streams.draw(.nvm, below: .max)]
+    memoryWithCaches = caches[Int(streams.draw(.nvm, below: 4))]
+    if streams.draw(.nvm, below: 4) > 0 {
+      crashAtFence = [300, 1_000, 3_000, 10_000, 30_000][Int(streams.draw(.nvm, below: 5))]
+    }
   }
 
   /// Late, so that what was drawn before it stays what it was.

@@ -83,6 +83,14 @@ public struct FaultPlan: Equatable, Sendable {
   /// Of the flushes: how many complete while what they cover may still be lost in a crash.
   public var flushLie: UInt64 = 0
 
+  // Persistent memory.
+  /// Bits by process: those that keep their journals in it.
+  public var memoryNodes: UInt64 = 0
+  /// Of these: those whose caches survive as well.
+  public var memoryWithCaches: UInt64 = 0
+  /// Of the fences: how many a process does not live to see.
+  public var crashAtFence: UInt64 = 0
+
   // Space. Somebody else's files fill the disk of a process, and are removed after a while.
   public var diskFullInterval: UInt64 = 0
   public var diskFullSpan: UInt64 = 2_000_000
@@ -134,6 +142,12 @@ public struct FaultPlan: Equatable, Sendable {
     has(.sectorStale) && (mediumInterval > 0 || mediumAtCrash > 0 || atRestInterval > 0)
   }
 
+  /// What a process keeps its files on.
+  func medium(of process: Int) -> StorageMedium {
+    guard (memoryNodes >> UInt64(process)) & 1 == 1 else { return .disk }
+    return (memoryWithCaches >> UInt64(process)) & 1 == 1 ? .memoryWithCaches : .memory
+  }
+
   func has(_ fault: MediumFault) -> Bool { (mediumFaults >> UInt64(fault.rawValue)) & 1 == 1 }
 
   /// Every field with its stable name, in order.
@@ -161,6 +175,8 @@ public struct FaultPlan: Equatable, Sendable {
       ("crashWrites", \.crashWrites), ("tornWrite", \.tornWrite),
       ("tornGranularity", \.tornGranularity), ("tornAnySubset", \.tornAnySubset),
       ("flushFailure", \.flushFailure), ("flushLie", \.flushLie),
+      ("memoryNodes", \.memoryNodes), ("memoryWithCaches", \.memoryWithCaches),
+      ("crashAtFence", \.crashAtFence),
       ("diskFullInterval", \.diskFullInterval), ("diskFullSpan", \.diskFullSpan),
       ("diskFullEverywhere", \.diskFullEverywhere), ("diskFullLeft", \.diskFullLeft),
       ("mediumFaults", \.mediumFaults), ("mediumInterval", \.mediumInterval),

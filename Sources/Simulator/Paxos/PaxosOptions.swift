@@ -45,6 +45,8 @@ public struct PaxosReport: Equatable, Sendable {
   public var isSearched = false
   /// States that a crash could have left and that were recovered to see whether they may be.
   public var crashImages: UInt64 = 0
+  /// Groups of records that journals in persistent memory made durable.
+  public var groupsStored: UInt64 = 0
   /// Files that were found damaged under a running replica, and were replaced by what it had in memory.
   public var filesRepaired: UInt64 = 0
   /// How often a host became short of room on its disk, what was refused and put aside for that, how often a leader handed over

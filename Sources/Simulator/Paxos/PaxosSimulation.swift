@@ -12,6 +12,7 @@ public enum PaxosSimulation {
       tape: options.tape, trace: options.trace, checkpoints: options.checkpoints)
     let leased = setup.wantsLeases && options.replicaOptions == nil
     let adjust = options.adjustPlan
+    world.storesInMemory = true
     world.adjustPlan = { plan in
       if leased {
         // A lease rests on clocks that keep the drift bound: one that is set or stands still does not.
@@ -32,6 +33,9 @@ public enum PaxosSimulation {
       let fillsDisks = plan.diskFullInterval > 0
       if fillsDisks && options.replicaOptions == nil {
         PaxosSetup.fitForFullDisks(&replica, &workload)
+      }
+      if plan.memoryNodes > 0 && options.replicaOptions == nil {
+        PaxosSetup.fitForMemory(&replica, &workload)
       }
       return PaxosSystem(
         configuration: setup.configuration, replicaOptions: replica,

@@ -10,14 +10,24 @@ extension PaxosSystem {
   /// Of the flushes of a journal: for how many one image is looked at, in a million.
   private static let perMillion: UInt64 = 5_000
 
-  /// Everything that the turn wrote has been handed to the disk, and nothing of it is durable yet.
-  mutating func checkCrashImage(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+  /// Everything that the turn wrote has been handed to the disk, and nothing of it is durable yet; or it is being stored in memory,
+  /// as a group, and a fence comes next.
+  mutating func checkCrashImage(
+    _ node: NodeIndex, _ group: Group?, _ world: inout World<PaxosMessage>
+  ) {
     let n = node.index
     guard nodes[n].isRunning, !world.scarred.contains(node), !world.damaged.contains(node),
       world.chance(.audit, perMillion: Self.perMillion)
     else { return }
     var image = world.disk(node)
     image.crash(seed: world.draw(.audit, below: .max))
+    if let group, showsPart(of: group, image) {
+      return world.check(
+        "power.atomic",
+        "\(node): a crash here could leave the head of a group without all of the group, and only a checksum tells: \(group.file),"
+          + " bytes \(group.offset)..<\(group.offset + group.bytes.count)",
+        [node])
+    }
     var base = world.disk(node)
     base.losePending()
     let snapshot = newestSnapshot(image)
@@ -47,6 +57,17 @@ extension PaxosSystem {
         "power.recoverable",
         "\(node): a crash here could leave a journal that is refused: \(error)",
         [node])
+    }
+  }
+
+  /// Whether a group's first word is on a disk and something behind it is not.
+  private func showsPart(of group: Group, _ disk: SimulatedDisk) -> Bool {
+    disk.withContents(of: group.file) { file in
+      let head = group.offset + GroupCommit.wordLength
+      guard file.count >= head,
+        file[group.offset..<head].elementsEqual(group.bytes[..<GroupCommit.wordLength])
+      else { return false }
+      return !file[group.offset...].elementsEqual(group.bytes)
     }
   }
 

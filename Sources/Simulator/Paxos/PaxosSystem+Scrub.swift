@@ -145,18 +145,20 @@ extension PaxosSystem {
   mutating func needsRepair(_ node: NodeIndex) -> Bool { !nodes[node.index].scrub.isClean }
 
   /// The end of a turn: a segment all of whose slots a sound snapshot covers is not needed; a snapshot is written anew where
-  /// nothing was applied since.
-  mutating func repairFiles(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+  /// nothing was applied since. False when the process dies on the way.
+  mutating func repairFiles(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Bool {
     repairSnapshot(node, &world)
     let n = node.index
-    guard let last = nodes[n].scrub.segments.last, nodes[n].scrub.snapshot == nil else { return }
+    guard let last = nodes[n].scrub.segments.last, nodes[n].scrub.snapshot == nil else {
+      return true
+    }
     if last == nodes[n].writer!.segments.last?.number, mayLeaveSegment(node) {
-      writeStaged(node, &world)
+      guard writeStaged(node, &world) else { return false }
       beginSegment(node, &world)
     }
     let highest = nodes[n].writer!.segments.lazy.filter { $0.number <= last }.map { $0.highestSlot }
       .max()
-    guard let highest, highest <= nodes[n].durableSnapshot else { return }
+    guard let highest, highest <= nodes[n].durableSnapshot else { return true }
     // Not only what the replica truncates: what it keeps for peers it keeps in memory.
     let dropped = nodes[n].writer!.drop(upTo: highest)
     retire(dropped, node, &world)
@@ -166,6 +168,7 @@ extension PaxosSystem {
     let before = nodes[n].scrub.segments.count
     nodes[n].scrub.segments.removeAll { $0 < kept }
     tally.filesRepaired &+= UInt64(before - nodes[n].scrub.segments.count)
+    return true
   }
 
   private mutating func repairSnapshot(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {

@@ -15,7 +15,7 @@ extension PaxosSystem {
   ) {
     let n = node.index
     if !nodes[n].writer!.hasRoom(for: record) {
-      writeStaged(node, &world)
+      guard writeStaged(node, &world) else { return }
       beginSegment(node, &world)
     }
     if case .snapshot(let info) = record.fact {
@@ -27,23 +27,37 @@ extension PaxosSystem {
     nodes[n].stage(record, bytes.span.bytes.extracting(arena.range(record.payload)))
   }
 
-  mutating func writeStaged(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+  /// Hands what is staged to the disk, or makes it durable in memory. False when the process dies on the way, and does nothing
+  /// more.
+  mutating func writeStaged(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Bool {
     let n = node.index
-    guard !nodes[n].staged.isEmpty else { return }
+    guard !nodes[n].staged.isEmpty else { return true }
+    if world.hasMemory(node) { return commitStaged(node, &world) }
     world.append(node, file: nodes[n].segmentFile, nodes[n].staged)
     nodes[n].staged.removeAll(keepingCapacity: true)
+    return true
   }
 
-  /// The end of a turn: one write and one flush for everything the turn, and those since the last flush, have written.
-  mutating func flushJournal(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
+  /// The end of a turn: one write and one flush for everything the turn, and those since the last flush, have written. False as
+  /// for `writeStaged`.
+  @discardableResult
+  mutating func flushJournal(_ node: NodeIndex, _ world: inout World<PaxosMessage>) -> Bool {
     let n = node.index
-    guard !nodes[n].staged.isEmpty, !nodes[n].isJournalFlushing else { return }
+    guard !nodes[n].staged.isEmpty, !nodes[n].isJournalFlushing else { return true }
     nodes[n].stagePadding()
-    writeStaged(node, &world)
+    guard writeStaged(node, &world) else { return false }
     let flush = nodes[n].writer!.flush()
     nodes[n].journalFlushIssued = world.localTime(node)
-    nodes[n].flushes.append((world.flush(node), .journal(flush, stamp: nodes[n].stamp)))
-    checkCrashImage(node, &world)
+    let work = PaxosNode.DiskWork.journal(flush, stamp: nodes[n].stamp)
+    if world.hasMemory(node) {
+      nodes[n].flushes.append((world.announce(node), work))
+      // No flush of the journal takes the names of other files along.
+      world.writeBack(node)
+    } else {
+      nodes[n].flushes.append((world.flush(node), work))
+      checkCrashImage(node, nil, &world)
+    }
+    return true
   }
 
   mutating func diskCompleted(
@@ -138,8 +152,10 @@ extension PaxosSystem {
       let range = Int(location.offset)..<Int(location.offset) + Int(location.length)
       return arena.append(segment.bytes[range]).position
     }
+    let fit = segmentFit(node, world)
     nodes[n].writer = JournalWriter(
-      identity: identity(of: node), after: recovered, segmentLengthMax: workload.segmentLength)
+      identity: identity(of: node), after: recovered, segmentLengthMax: fit.lengthMax,
+      blockLength: fit.blockLength)
     checkRecovered(recovered, node, &world)
     return recovered.durable
   }

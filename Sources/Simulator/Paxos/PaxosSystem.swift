@@ -107,8 +107,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     checkRestored(node, &world)
     checkers.divergence.unrest(upTo: checkers.agreement.appliedUpTo)
     beginSegment(node, &world)
-    flushJournal(node, &world)
-    armScrub(node, &world)
+    if flushJournal(node, &world) { armScrub(node, &world) }
     return 0
   }
 
@@ -183,7 +182,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     // A diverged process does nothing more than wait for its end.
     guard nodes[node.index].isRunning else { return }
     if effect == effects.count {
-      if needsRepair(node) { repairFiles(node, &world) }
+      if needsRepair(node), !repairFiles(node, &world) { return }
       endRoomTurn(node, &world)
       flushJournal(node, &world)
     } else {
@@ -197,7 +196,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
   ) {
     guard world.isUp(node) else { return }
     let count = step(node, event, &world)
-    for i in 0..<count { perform(effect: i, node, &world) }
+    for i in 0..<count where world.isUp(node) { perform(effect: i, node, &world) }
   }
 
   public mutating func external(_ token: UInt64, _ world: inout World<PaxosMessage>) {

@@ -35,6 +35,8 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
   case memory
   /// Which disks get full: when, for how long.
   case space
+  /// Persistent memory: who has it, what a crash leaves of stores, and who dies at a fence.
+  case nvm
   /// Which of the things that cost too much to look at always are looked at. Changes nothing of what happens.
   case audit
 
@@ -54,6 +56,7 @@ public enum RandomStream: UInt8, CaseIterable, Sendable {
     case .medium: "medium"
     case .memory: "memory"
     case .space: "space"
+    case .nvm: "nvm"
     case .audit: "audit"
     }
   }

@@ -14,27 +14,37 @@ extension SimulatedDisk {
       var bytes: [UInt8]
     }
 
-    /// What is stale is whole pages, so that appended ones are among it.
-    static let sectorLength = 4_096
+    /// What a flush or a fence claims to have made durable.
+    struct Lie: Sendable {
+      var place: Place
+      /// A fence lied, about a line that was forgotten.
+      var isFence: Bool
+    }
+
+    /// What is stale is so many bytes, more than a sector, so that appended ones are among it.
+    let sectorLength: Int
     private static let replacedMax = 16
     private static let liesMax = 8
 
     let keepsReplaced: Bool
     /// What flushes that lied have written, the oldest first.
-    private(set) var lies: [Place] = []
+    private(set) var lies: [Lie] = []
     /// What sectors held before they were written again, the oldest first.
     private(set) var replaced: [Sector] = []
 
-    init(keepsReplaced: Bool) { self.keepsReplaced = keepsReplaced }
+    init(keepsReplaced: Bool, sectorLength: Int) {
+      self.keepsReplaced = keepsReplaced
+      self.sectorLength = sectorLength
+    }
 
-    mutating func lied(_ inode: Int, _ range: Range<Int>) {
+    mutating func lied(_ inode: Int, _ range: Range<Int>, isFence: Bool = false) {
       if lies.count == Self.liesMax { lies.removeFirst() }
-      lies.append(Place(inode: inode, range: range))
+      lies.append(Lie(place: Place(inode: inode, range: range), isFence: isFence))
     }
 
     mutating func replaces(_ inode: Int, _ range: Range<Int>, _ durable: [UInt8]) {
       guard keepsReplaced else { return }
-      let length = Self.sectorLength
+      let length = sectorLength
       var start = range.lowerBound / length * length
       while start < min(range.upperBound, durable.count) {
         if replaced.count == Self.replacedMax { replaced.removeFirst() }
@@ -48,7 +58,7 @@ extension SimulatedDisk {
 
     /// The file is gone, and its number may be given to another one.
     mutating func forget(_ inode: Int) {
-      lies.removeAll { $0.inode == inode }
+      lies.removeAll { $0.place.inode == inode }
       replaced.removeAll { $0.place.inode == inode }
     }
 
@@ -63,17 +73,21 @@ extension SimulatedDisk {
   // MARK: Faults, while nothing is pending (but for `damageAtRest`)
 
   /// A crash: loses some of what flushes have lied about, of bytes that are vouched for; keeps the rest for good. Answers how
-  /// many writes are lost. Draw 0 keeps.
-  mutating func loseLies(_ files: [VouchedFile], _ streams: inout RandomStreams) -> UInt64 {
-    var lost: UInt64 = 0
+  /// many writes are lost, and how many lines that a fence was to cover. Draw 0 keeps.
+  mutating func loseLies(
+    _ files: [VouchedFile], _ streams: inout RandomStreams
+  ) -> (writes: UInt64, lines: UInt64) {
+    var lost: (writes: UInt64, lines: UInt64) = (0, 0)
     for lie in past.lies {
-      guard let file = files.first(where: { inode(of: $0) == lie.inode }),
-        lie.range.upperBound <= file.count, streams.draw(.medium, below: 2) == 1
+      let place = lie.place
+      guard let file = files.first(where: { inode(of: $0) == place.inode }),
+        place.range.upperBound <= file.count, streams.draw(.medium, below: 2) == 1
       else { continue }
-      let isChanged = change(lie.inode, lie.range) { bytes in
+      let isChanged = change(place.inode, place.range) { bytes in
         for i in bytes.indices { bytes[i] = 0 }
       }
-      if isChanged { lost += 1 }
+      guard isChanged else { continue }
+      if lie.isFence { lost.lines += 1 } else { lost.writes += 1 }
     }
     past.settle()
     return lost
@@ -136,12 +150,13 @@ extension SimulatedDisk {
     return true
   }
 
-  /// A sector of 512 or 4,096 bytes that lies in what is vouched for; the last one of a file may be shorter.
+  /// A sector of one of the medium's two lengths that lies in what is vouched for; the last one of a file may be shorter.
   private func drawSector(
     _ inode: Int, _ file: VouchedFile, _ streams: inout RandomStreams
   ) -> Range<Int>? {
     let isLarge = streams.draw(.medium, below: 4) == 3
-    let length = isLarge && (file.isWhole || file.count >= 4_096) ? 4_096 : 512
+    let (small, large) = medium.sectorLengths
+    let length = isLarge && (file.isWhole || file.count >= large) ? large : small
     let count = file.isWhole ? (file.count + length - 1) / length : file.count / length
     guard count > 0 else { return nil }
     let start = Int(streams.draw(.medium, below: UInt64(count))) * length
@@ -185,8 +200,8 @@ extension SimulatedDisk {
     guard let sector = drawSector(inode, file, &streams) else { return nil }
     let other = durableNames[Int(streams.draw(.medium, below: UInt64(durableNames.count)))]
     let size = inodes[other.inode].durable.count
-    let sectors = UInt64(size / 512 + 1)
-    let from = Int(streams.draw(.medium, below: sectors)) * 512
+    let length = medium.sectorLengths.small
+    let from = Int(streams.draw(.medium, below: UInt64(size / length + 1))) * length
     let source = min(from, size)..<min(from + sector.count, size)
     let content = inodes[other.inode].durable[source]
     let isChanged = change(inode, sector) { bytes in

@@ -7,6 +7,8 @@
 /// a rename is atomic, and may survive while data written just before it does not.
 ///
 /// What a completed flush covered is only ever lost to faults of the medium (`SimulatedDisk+Damage.swift`).
+///
+/// Where it is persistent memory, bytes can be stored as well, past flushes (`SimulatedDisk+Stores.swift`).
 public struct SimulatedDisk: Sendable {
   struct Inode {
     /// What reads see.
@@ -36,36 +38,44 @@ public struct SimulatedDisk: Sendable {
     var inode: Int
   }
 
-  private enum Change {
+  enum Change {
     /// Bytes `start..<start + count` of the arena, to `offset` of the file.
     case write(inode: Int, offset: Int, start: Int, count: Int)
     case truncate(inode: Int, size: Int)
     case create(name: String, inode: Int)
     case delete(name: String)
     case rename(from: String, to: String)
+    /// Durable before what was changed earlier.
+    case done
   }
+
+  let medium: StorageMedium
 
   var inodes: [Inode] = []
   /// How many of them are in use.
   private var used = 0
   var visibleNames: [Entry] = []
   var durableNames: [Entry] = []
-  private var pending: [Change] = []
+  var pending: [Change] = []
   /// The bytes of pending writes; emptied whenever nothing is pending.
   private var arena: [UInt8] = []
   /// How many changes were made, and how many of them are durable, since the node started.
   private var changes: UInt64 = 0
   private var durableChanges: UInt64 = 0
+  var stores = Stores()
   /// What a flush may have lied about, and what overwritten sectors held before.
   var past: Past
 
   /// How long all files may be together, in bytes, since somebody else has taken the rest; nil: there is plenty.
   var capacity: Int?
 
-  public init() { past = Past(keepsReplaced: false) }
+  public init() { self.init(keepsReplaced: false) }
 
   /// - Parameter keepsReplaced: remember what the last overwrites replaced, for `MediumFault.sectorStale`.
-  init(keepsReplaced: Bool) { past = Past(keepsReplaced: keepsReplaced) }
+  init(_ medium: StorageMedium = .disk, keepsReplaced: Bool) {
+    self.medium = medium
+    past = Past(keepsReplaced: keepsReplaced, sectorLength: medium.staleLength)
+  }
 
   // MARK: Reading
 
@@ -151,7 +161,7 @@ public struct SimulatedDisk: Sendable {
   /// The changes a flush issued now covers; hand it to `complete`.
   var mark: UInt64 { changes }
   /// Whether anything would be at risk in a crash.
-  public var hasUnflushed: Bool { durableChanges < changes }
+  public var hasUnflushed: Bool { durableChanges < changes || !stores.isEmpty }
 
   /// A flush that covers all changes up to `mark` has completed. One that lies has done so too early: until some flushes
   /// later, a crash may lose what it wrote (`loseLies`).
@@ -166,12 +176,18 @@ public struct SimulatedDisk: Sendable {
     }
     durableChanges = mark
     if count == pending.count {
-      pending.removeAll(keepingCapacity: true)
-      arena.removeAll(keepingCapacity: true)
+      settle()
     } else {
       pending.removeFirst(count)
     }
     collect()
+  }
+
+  /// Nothing is pending any more.
+  mutating func settle() {
+    pending.removeAll(keepingCapacity: true)
+    arena.removeAll(keepingCapacity: true)
+    durableChanges = changes
   }
 
   // MARK: Crashing
@@ -179,11 +195,17 @@ public struct SimulatedDisk: Sendable {
   struct CrashOutcome {
     var lost: UInt64 = 0
     var torn: UInt64 = 0
+    /// Stores of which words are lost.
+    var storesTorn: UInt64 = 0
   }
 
   /// Decides what of the pending changes survived, and forgets the rest. Draw 0 keeps a change.
-  mutating func crash(_ plan: FaultPlan, _ streams: inout RandomStreams) -> CrashOutcome {
+  /// - Parameter isAtFence: stores were being made, and not all of them had come about.
+  mutating func crash(
+    _ plan: FaultPlan, isAtFence: Bool = false, _ streams: inout RandomStreams
+  ) -> CrashOutcome {
     var outcome = CrashOutcome()
+    if !stores.isEmpty { outcome.storesTorn = tearStores(isAtFence: isAtFence, &streams) }
     // A prefix loses its tail and nothing else; the write at the edge may be torn.
     var dropping = false
     var droppingNames = false
@@ -214,19 +236,20 @@ public struct SimulatedDisk: Sendable {
         // In order: what follows a lost change of names is lost as well.
         if !droppingNames && streams.draw(.disk, below: 4) == 3 { droppingNames = true }
         if droppingNames { outcome.lost += 1 } else { applyDurably(change) }
+      case .done: break
       }
     }
     losePending()
     return outcome
   }
 
-  /// As a crash from which every 8-byte piece of what is pending survives or does not, by itself.
+  /// As a crash from which every 8-byte piece of what is pending survives or does not, by itself; right before a fence.
   mutating func crash(seed: UInt64) {
     var plan = FaultPlan()
     (plan.crashWrites, plan.tornWrite) = (2, 1_000_000)
     (plan.tornGranularity, plan.tornAnySubset) = (8, 1)
     var streams = RandomStreams(seed: seed)
-    _ = crash(plan, &streams)
+    _ = crash(plan, isAtFence: true, &streams)
   }
 
   /// Applies some pieces of a write that did not survive whole; answers how many bytes made it.
@@ -256,9 +279,8 @@ public struct SimulatedDisk: Sendable {
 
   /// As a crash that loses everything pending.
   mutating func losePending() {
-    pending.removeAll(keepingCapacity: true)
-    arena.removeAll(keepingCapacity: true)
-    durableChanges = changes
+    settle()
+    stores.removeAll()
     visibleNames = durableNames
     collect()
     for index in inodes.indices where inodes[index].isUsed {
@@ -268,13 +290,10 @@ public struct SimulatedDisk: Sendable {
 
   // MARK: The medium
 
-  private mutating func applyDurably(_ change: Change) {
+  mutating func applyDurably(_ change: Change) {
     switch change {
     case .write(let inode, let offset, let start, let count):
-      past.replaces(inode, offset..<offset + count, inodes[inode].durable)
-      if !inodes[inode].unreadable.isEmpty {
-        inodes[inode].unreadable.removeAll { $0.overlaps(offset..<offset + count) }
-      }
+      replaceDurably(inode, offset..<offset + count)
       arena.withUnsafeBytes {
         Self.overlay(
           &inodes[inode].durable, at: offset,
@@ -289,6 +308,15 @@ public struct SimulatedDisk: Sendable {
       Self.remove(name, from: &durableNames)
     case .rename(let name, let other):
       _ = Self.rename(name, to: other, in: &durableNames)
+    case .done: break
+    }
+  }
+
+  /// Bytes on the medium are about to be written.
+  mutating func replaceDurably(_ inode: Int, _ range: Range<Int>) {
+    past.replaces(inode, range, inodes[inode].durable)
+    if !inodes[inode].unreadable.isEmpty {
+      inodes[inode].unreadable.removeAll { $0.overlaps(range) }
     }
   }
 
@@ -315,8 +343,8 @@ public struct SimulatedDisk: Sendable {
 
   /// Frees inodes that no name leads to. Only while nothing is pending: a pending change may still
   /// name one.
-  private mutating func collect() {
-    guard pending.isEmpty, visibleNames.count < used else { return }
+  mutating func collect() {
+    guard pending.isEmpty, stores.isEmpty, visibleNames.count < used else { return }
     for index in inodes.indices where inodes[index].isUsed {
       if !visibleNames.contains(where: { $0.inode == index }) {
         inodes[index] = Inode(isUsed: false)
@@ -345,7 +373,7 @@ public struct SimulatedDisk: Sendable {
     return true
   }
 
-  private static func overlay(
+  static func overlay(
     _ bytes: inout [UInt8], at offset: Int, _ new: UnsafeRawBufferPointer
   ) {
     let end = offset + new.count

@@ -139,20 +139,22 @@ extension World {
   /// left or nothing can be concluded from what is left.
   mutating func replaceDisk(_ node: NodeIndex, file: String, _ bytes: [UInt8]) {
     let n = node.index
-    disks[n] = SimulatedDisk(keepsReplaced: plan.mayGoStale)
+    disks[n] = SimulatedDisk(disks[n].medium, keepsReplaced: plan.mayGoStale)
     write(node, file: file, at: 0, bytes)
     disks[n].complete(upTo: disks[n].mark)
   }
 
   /// Power is gone: in-flight flushes never completed, and the disk decides what survived.
-  mutating func crashDisk(_ node: NodeIndex) {
+  /// - Parameter isAtFence: it goes while stores are made.
+  mutating func crashDisk(_ node: NodeIndex, isAtFence: Bool = false) {
     let n = node.index
     if !diskQueues[n].inFlight.isEmpty { count(.crashDuringFlush, node) }
     diskQueues[n].inFlight.removeAll(keepingCapacity: true)
     diskQueues[n].lastCompletion = 0
-    let outcome = disks[n].crash(plan, &streams)
+    let outcome = disks[n].crash(plan, isAtFence: isAtFence, &streams)
     count(.writeLost, node, by: outcome.lost)
     count(.writeTorn, node, by: outcome.torn)
+    count(.storeTorn, node, by: outcome.storesTorn)
   }
 
   /// Flushes of a healed disk that still hang complete within the usual latency.

@@ -65,8 +65,10 @@ public struct World<Message> {
   var latent: NodeSet = []
   /// Processes whose medium was ever damaged.
   public internal(set) var scarred: NodeSet = []
-  /// Processes that end by themselves among the effects of the present step.
+  /// Processes that end by themselves, or at a fence, among the effects of the present step.
   var quitting: NodeSet = []
+  /// Of these: those that died at a fence. What survives of their disks is decided.
+  var fallen: NodeSet = []
 
   // Network.
   var linkBase: [UInt64]
@@ -87,6 +89,7 @@ public struct World<Message> {
     precondition(nodeCount > 0 && endpointCount <= NodeSet.capacity, "1 to 64 endpoints")
     var streams = RandomStreams(seed: seed, tape: configuration.tape)
     var plan = FaultPlan.draw(profile, nodes: nodeCount, from: &streams)
+    if !configuration.storesInMemory { plan.memoryNodes = 0 }
     configuration.adjustPlan?(&plan)
     self.plan = plan
     faults = FaultTable(phaseNames: phaseNames)
@@ -104,8 +107,9 @@ public struct World<Message> {
     timers = Array(repeating: [], count: endpointCount)
     phases = Array(repeating: 0, count: endpointCount)
     states = Array(repeating: .down, count: nodeCount)
-    disks = Array(
-      repeating: SimulatedDisk(keepsReplaced: plan.mayGoStale), count: nodeCount)
+    disks = (0..<nodeCount).map {
+      SimulatedDisk(plan.medium(of: $0), keepsReplaced: plan.mayGoStale)
+    }
     diskQueues = Array(repeating: FlushQueue(), count: nodeCount)
     boots = Array(repeating: 0, count: nodeCount)
     storms = Array(repeating: 0, count: nodeCount)
@@ -131,7 +135,7 @@ public struct World<Message> {
   public func isProcess(_ node: NodeIndex) -> Bool { node.index < nodeCount }
   /// Running and not paused. Clients always are.
   public func isUp(_ node: NodeIndex) -> Bool {
-    node.index >= nodeCount || states[node.index] == .up
+    node.index >= nodeCount || states[node.index] == .up && !fallen.contains(node)
   }
   /// How often a process has started; clients: 0.
   public func boots(of node: NodeIndex) -> UInt32 { isProcess(node) ? boots[node.index] : 0 }
@@ -203,6 +207,7 @@ public struct World<Message> {
     precondition(
       activity != .stepping || node.index >= nodeCount,
       "an effect left from inside a step: return it, and act in perform(effect:)")
+    precondition(fallen.isEmpty || !fallen.contains(node), "an effect left after death at a fence")
   }
 }
 
