@@ -149,7 +149,7 @@ extension FaultPlan {
     let caches = [0, 0, all, all & streams.draw(.nvm, below: .max)]
     memoryWithCaches = caches[Int(streams.draw(.nvm, below: 4))]
     if streams.draw(.nvm, below: 4) > 0 {
-      crashAtFence = [300, 1_000, 3_000, 10_000, 30_000][Int(streams.draw(.nvm, below: 5))]
+      crashAtFence = [1_000, 3_000, 10_000, 30_000, 60_000][Int(streams.draw(.nvm, below: 5))]
     }
   }
 

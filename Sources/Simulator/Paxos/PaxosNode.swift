@@ -21,6 +21,9 @@ struct PaxosNode: Sendable {
     case snapshotStored(SnapshotInfo, isValid: Bool)
     /// In the place of one that was found damaged: its bytes, then its name.
     case snapshotRewritten(SnapshotInfo)
+    /// A segment that is not needed has the name of a spare one; then it is void.
+    case segmentRetired(String)
+    case segmentVoided(String)
     /// The removal of all snapshots.
     case quarantine
   }
@@ -46,6 +49,8 @@ struct PaxosNode: Sendable {
   var staged: [UInt8] = []
   /// Name of the file that `staged` belongs to.
   var segmentFile = ""
+  /// Of a segment in persistent memory.
+  var memory = SegmentMemory()
   /// Records on their way, in order of their positions; for the checkers.
   var undurable: [JournalRecord] = []
   var durablePosition: UInt64 = 0

@@ -21,15 +21,16 @@ extension PaxosSystem {
     else { return }
     var image = world.disk(node)
     image.crash(seed: world.draw(.audit, below: .max))
-    if let group, showsPart(of: group, image) {
+    var base = world.disk(node)
+    base.losePending()
+    // Where a file is used again its old bytes may happen to begin as the group does.
+    if let group, shows(group, image), !shows(group, base), !holds(group, image) {
       return world.check(
         "power.atomic",
         "\(node): a crash here could leave the head of a group without all of the group, and only a checksum tells: \(group.file),"
           + " bytes \(group.offset)..<\(group.offset + group.bytes.count)",
         [node])
     }
-    var base = world.disk(node)
-    base.losePending()
     let snapshot = newestSnapshot(image)
     do throws(JournalDamage) {
       let state = try recover(image, snapshot, node)
@@ -60,14 +61,20 @@ extension PaxosSystem {
     }
   }
 
-  /// Whether a group's first word is on a disk and something behind it is not.
-  private func showsPart(of group: Group, _ disk: SimulatedDisk) -> Bool {
+  /// Whether a group's first word is on a disk.
+  private func shows(_ group: Group, _ disk: SimulatedDisk) -> Bool {
+    holds(group, upTo: GroupCommit.wordLength, disk)
+  }
+
+  /// Whether all of it is.
+  private func holds(_ group: Group, _ disk: SimulatedDisk) -> Bool {
+    holds(group, upTo: group.bytes.count, disk)
+  }
+
+  private func holds(_ group: Group, upTo count: Int, _ disk: SimulatedDisk) -> Bool {
     disk.withContents(of: group.file) { file in
-      let head = group.offset + GroupCommit.wordLength
-      guard file.count >= head,
-        file[group.offset..<head].elementsEqual(group.bytes[..<GroupCommit.wordLength])
-      else { return false }
-      return !file[group.offset...].elementsEqual(group.bytes)
+      file.count >= group.offset + count
+        && file[group.offset..<group.offset + count].elementsEqual(group.bytes[..<count])
     }
   }
 

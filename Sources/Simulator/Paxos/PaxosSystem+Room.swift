@@ -7,7 +7,7 @@ extension PaxosSystem {
   /// Timer of what the host has to say to its replica.
   static let roomToken: UInt64 = 4
 
-  private var fillsDisks: Bool { !rooms.isEmpty }
+  var fillsDisks: Bool { !rooms.isEmpty }
   private var reserve: JournalReserve {
     JournalReserve(replicaOptions, segmentBytes: workload.segmentLength)
   }
@@ -236,10 +236,12 @@ extension PaxosSystem {
     rooms[n].hasShortage = false
   }
 
-  /// Begins a segment, in a spare file where disks get full.
+  /// Begins a segment: in a spare file where disks get full, or where memory has one.
   mutating func beginSegment(_ node: NodeIndex, _ world: inout World<PaxosMessage>) {
     let n = node.index
-    if fillsDisks { takeSpare(as: PaxosFiles.journal(nodes[n].writer!.nextSegment), node, &world) }
+    let name = PaxosFiles.journal(nodes[n].writer!.nextSegment)
+    if fillsDisks { takeSpare(as: name, node, &world) }
+    if let blank = nodes[n].memory.begin() { world.rename(node, file: blank, to: name) }
     nodes[n].beginSegment(under: configuration.span)
   }
 
@@ -267,7 +269,9 @@ extension PaxosSystem {
   mutating func retire(
     _ segments: Range<UInt64>, _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) {
-    for number in segments { world.delete(node, file: PaxosFiles.journal(number)) }
+    for number in segments where !recycle(number, node, &world) {
+      world.delete(node, file: PaxosFiles.journal(number))
+    }
     if fillsDisks, !segments.isEmpty { makeSpares(node, &world) }
   }
 

@@ -87,6 +87,12 @@ extension PaxosSystem {
       return step(node, .snapshotStored(info, isValid: isValid), &world)
     case .snapshotRewritten(let info):
       return snapshotRewritten(info, node)
+    case .segmentRetired(let name):
+      nodes[n].memory.retired.append(name)
+      return 1
+    case .segmentVoided(let name):
+      nodes[n].memory.blank.append(name)
+      return 0
     case .quarantine:
       world.quit(node)
       return 0
@@ -109,6 +115,7 @@ extension PaxosSystem {
     _ node: NodeIndex, _ world: inout World<PaxosMessage>
   ) -> DurableState? {
     recoverSnapshot(node, &world)
+    removeRetired(node, &world)
     do throws(JournalDamage) {
       return try recoverJournal(node, &world)
     } catch {

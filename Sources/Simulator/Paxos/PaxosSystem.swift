@@ -183,6 +183,7 @@ public struct PaxosSystem: SimulatedSystem, Sendable {
     guard nodes[node.index].isRunning else { return }
     if effect == effects.count {
       if needsRepair(node), !repairFiles(node, &world) { return }
+      voidRetired(node, &world)
       endRoomTurn(node, &world)
       flushJournal(node, &world)
     } else {

@@ -17,8 +17,8 @@ extension SimulatedDisk {
     /// What a flush or a fence claims to have made durable.
     struct Lie: Sendable {
       var place: Place
-      /// A fence lied, about a line that was forgotten.
-      var isFence: Bool
+      /// What is there instead, for a line that a fence has not covered; zeroes for a write of a file.
+      var before: [UInt8]?
     }
 
     /// What is stale is so many bytes, more than a sector, so that appended ones are among it.
@@ -37,9 +37,9 @@ extension SimulatedDisk {
       self.sectorLength = sectorLength
     }
 
-    mutating func lied(_ inode: Int, _ range: Range<Int>, isFence: Bool = false) {
+    mutating func lied(_ inode: Int, _ range: Range<Int>, before: [UInt8]? = nil) {
       if lies.count == Self.liesMax { lies.removeFirst() }
-      lies.append(Lie(place: Place(inode: inode, range: range), isFence: isFence))
+      lies.append(Lie(place: Place(inode: inode, range: range), before: before))
     }
 
     mutating func replaces(_ inode: Int, _ range: Range<Int>, _ durable: [UInt8]) {
@@ -84,10 +84,10 @@ extension SimulatedDisk {
         place.range.upperBound <= file.count, streams.draw(.medium, below: 2) == 1
       else { continue }
       let isChanged = change(place.inode, place.range) { bytes in
-        for i in bytes.indices { bytes[i] = 0 }
+        for i in bytes.indices { bytes[i] = lie.before?[i - place.range.lowerBound] ?? 0 }
       }
       guard isChanged else { continue }
-      if lie.isFence { lost.lines += 1 } else { lost.writes += 1 }
+      if lie.before == nil { lost.writes += 1 } else { lost.lines += 1 }
     }
     past.settle()
     return lost

@@ -77,7 +77,9 @@ extension SimulatedDisk {
     let first = store.offset / length
     let lines = (store.range.upperBound + length - 1) / length - first
     let line = (first + Int(streams.draw(.medium, below: UInt64(lines)))) * length
-    past.lied(store.inode, (line..<line + length).clamped(to: store.range), isFence: true)
+    let range = (line..<line + length).clamped(to: store.range)
+    let durable = inodes[store.inode].durable
+    past.lied(store.inode, range, before: range.map { $0 < durable.count ? durable[$0] : 0 })
   }
 
   /// Names of files are durable as they are now, whatever is written and not flushed.

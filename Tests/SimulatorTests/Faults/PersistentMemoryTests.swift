@@ -101,6 +101,32 @@ import Testing
     #expect(torn > deaths / 4 && torn <= deaths)
   }
 
+  /// Segments begin in the files of old ones, with what these held behind the last record; whoever starts is not misled by it.
+  @Test func oldBytesLieBehindTheLastRecord() {
+    var simulation = PaxosSimulation.make(
+      seed: 2,
+      options {
+        $0 = FaultPlan()
+        $0.memoryNodes = 0b111
+        $0.crashAtFence = 3_000
+        $0.maximumDown = 1
+      })
+    var (again, old) = (0, 0)
+    var segment = ""
+    while simulation.advance() {
+      let node = simulation.system.nodes[0]
+      guard simulation.world.isUp(NodeIndex(0)), node.segmentFile != segment else { continue }
+      segment = node.segmentFile
+      simulation.world.disk(NodeIndex(0)).withContents(of: segment) { file in
+        guard file.count > node.memory.end else { return }
+        again += 1
+        if file[node.memory.end...].contains(where: { $0 != 0 }) { old += 1 }
+      }
+    }
+    #expect(simulation.result.outcome == .passed)
+    #expect(again > 5 && old > 5, "\(again), \(old)")
+  }
+
   /// Power fails everywhere, again and again, and processes die at fences, those that start too: nothing that was answered by is
   /// lost, and every kind of damage is found as on disks.
   @Test(arguments: [UInt64(0), 0b11111, 0b10101])

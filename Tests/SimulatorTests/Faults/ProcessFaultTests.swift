@@ -111,7 +111,7 @@ import Testing
     var highest = 0
     while simulation.advance(), simulation.world.runPhase == .safety {
       // Before its first boot a process is not disturbed, only late.
-      let booted = simulation.disturbed.filter { simulation.world.boots[$0.index] > 0 }
+      let booted = simulation.world.disturbed.filter { simulation.world.boots[$0.index] > 0 }
       highest = max(highest, booted.count)
     }
     #expect(highest == Int(seed % 4))
