@@ -102,7 +102,15 @@ extension PaxosSystem {
       let isWritten = seen[i].number == durable.segment
       switch isWritten ? .at(Int(durable.offset)) : ends[seen[i].number] {
       case .at(let end):
-        guard seen[i].soundUpTo != end, end <= files[i].bytes.count else { continue }
+        guard seen[i].soundUpTo != end else { continue }
+        guard end <= files[i].bytes.count else {
+          // Cut while the process was down. What is left of it may rot as well.
+          damages.append(
+            JournalDamage(
+              segment: seen[i].number, offset: files[i].bytes.count,
+              what: .record(.truncated)))
+          continue
+        }
         let found = self.damages(in: files[i], seen[i].number, upTo: end, node)
         if found.isEmpty { seen[i].soundUpTo = end }
         damages += found
