@@ -1,8 +1,9 @@
 /// The order in which a group of records becomes durable in persistent memory, all of it or nothing.
 ///
 /// The first word is stored last, when everything behind it is durable: before, what lies there is no record, so a crash leaves no
-/// part of the group in sight, and no checksum has to tell. Two fences, however many records there are. Pure: whoever has the
-/// memory performs the steps, in order and completely.
+/// part of the group in sight, and no checksum has to tell. (Unless the file was a segment before and its old bytes begin as the
+/// group does: then the checksums of records do, which are each segment's own.) Two fences, however many records there are. Pure:
+/// whoever has the memory performs the steps, in order and completely.
 public struct GroupCommit: Hashable, Sendable {
   /// What is to be done next.
   public enum Step: Hashable, Sendable {
