@@ -26,6 +26,13 @@ int rsl_fallocate(int file, int64_t offset, int64_t length) {
   return fallocate(file, 0, offset, length);
 }
 
+int rsl_write_back(int file, int64_t offset, int64_t length) {
+  const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  if (sync_file_range(file, offset, length, all) != 0) return -1;
+  posix_fadvise(file, offset, length, POSIX_FADV_DONTNEED);
+  return 0;
+}
+
 int rsl_populate(void *begin, size_t length) {
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23

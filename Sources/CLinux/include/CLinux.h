@@ -17,6 +17,9 @@ int rsl_accept(int listener, void *address, unsigned *length);
 int rsl_fallocate(int file, int64_t offset, int64_t length);
 /// Asks for the memory behind a mapping that will be written, all at once; -1 and errno where the kernel cannot.
 int rsl_populate(void *begin, size_t length);
+/// Has bytes of a file written to its disk, waits for that, and forgets them in memory. Says nothing of durability: neither the
+/// file's length nor the disk's own cache is covered. -1 and errno when they could not be written.
+int rsl_write_back(int file, int64_t offset, int64_t length);
 /// For open(2): reads and writes pass by the page cache. Its value differs between processors.
 extern const int rsl_o_direct;
 

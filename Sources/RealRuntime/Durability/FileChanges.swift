@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Protocol
 
@@ -12,6 +13,10 @@ struct FileChanges: Sendable {
     @Sendable (
       _ file: Int32, _ path: String, _ bytes: UnsafeRawBufferPointer, _ offset: Int
     ) throws(SystemError) -> Int
+  /// Has bytes written to the disk now, and given back in memory; they need not be durable. What is written without that goes to
+  /// the disk all at once when it is flushed, and a journal that writes to the same disk waits for all of it.
+  var writeBack:
+    @Sendable (_ file: Int32, _ path: String, _ bytes: Range<Int>) throws(SystemError) -> Void
   /// Makes what was written durable.
   var flush: @Sendable (_ file: Int32, _ path: String) throws(SystemError) -> Void
   var rename: @Sendable (_ from: String, _ to: String) throws(SystemError) -> Void
@@ -31,6 +36,11 @@ struct FileChanges: Sendable {
     },
     write: { (file, path, bytes, offset) throws(SystemError) in
       try check("pwrite", path) { pwrite(file, bytes.baseAddress, bytes.count, off_t(offset)) }
+    },
+    writeBack: { (file, path, bytes) throws(SystemError) in
+      try check("sync_file_range", path) {
+        rsl_write_back(file, Int64(bytes.lowerBound), Int64(bytes.count))
+      }
     },
     flush: { (file, path) throws(SystemError) in try check("fsync", path) { fsync(file) } },
     rename: { (from, to) throws(SystemError) in

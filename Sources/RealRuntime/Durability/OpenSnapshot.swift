@@ -10,18 +10,23 @@ final class OpenSnapshot {
   var servedAt = Instant.zero
   private let file: Int32
   private let reader: FileReader
+  private let worker: WorkerThread
   /// The checksums of its blocks.
   private let table: [UInt8]
 
-  /// Takes the descriptor over.
-  init(_ file: Int32, _ head: SnapshotFileHead, _ path: String, _ reader: FileReader) {
-    (self.file, self.head, self.path, self.reader) = (file, head, path, reader)
+  /// Takes the descriptor over, to be closed by `worker`.
+  init(
+    _ file: Int32, _ head: SnapshotFileHead, _ path: String, _ reader: FileReader,
+    _ worker: WorkerThread
+  ) {
+    (self.file, self.head, self.path, self.reader, self.worker) = (file, head, path, reader, worker)
     table = SnapshotFile.table(head) { (offset, count) throws(SystemError) in
       try reader.bytes(file, path, at: offset, count: count)
     }
   }
 
-  deinit { close(file) }
+  // Who closes a file last that has no name any more frees its blocks, which takes its time.
+  deinit { worker.run { [file] in close(file) } }
 
   /// Hands all of its bytes to `body`, piece by piece.
   func read(_ body: (RawSpan) -> Void) throws(SystemError) {

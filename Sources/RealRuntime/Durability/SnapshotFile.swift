@@ -120,7 +120,9 @@ enum SnapshotFile {
     var sums = SnapshotSums()
     var piece: [UInt8] = []
     while source.chunk(limit: pieceLength, into: &piece) {
-      try changes.write(piece.span.bytes, to: file, at: content + Int(sums.length), path)
+      let place = content + Int(sums.length)
+      try changes.write(piece.span.bytes, to: file, at: place, path)
+      try changes.writeBack(file, path, place..<place + piece.count)
       sums.take(piece.span.bytes)
       piece.removeAll(keepingCapacity: true)
     }

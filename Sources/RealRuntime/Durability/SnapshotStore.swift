@@ -116,7 +116,7 @@ final class SnapshotStore {
         continue
       }
       try changes.flush(file, path)
-      open = OpenSnapshot(file, found.head!, path, reader)
+      open = OpenSnapshot(file, found.head!, path, reader, worker)
       do {
         try restore(application)
       } catch is SystemError {
@@ -201,7 +201,7 @@ final class SnapshotStore {
       kept.append(open)
       if kept.count > Self.keptMax { kept.removeFirst() }
     }
-    open = OpenSnapshot(file, head, path, reader)
+    open = OpenSnapshot(file, head, path, reader, worker)
     try removeOlder()
     removeIncoming()
   }

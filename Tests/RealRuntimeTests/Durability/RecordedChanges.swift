@@ -34,6 +34,10 @@ final class RecordedChanges: Sendable {
         keep(.write(Self.name(path), offset: offset, Array(bytes)))
         return try system.write(file, path, bytes, offset)
       },
+      // No promise of it is relied on, so a crash need not know.
+      writeBack: { (file, path, bytes) throws(SystemError) in
+        try system.writeBack(file, path, bytes)
+      },
       flush: { [self] (file, path) throws(SystemError) in
         keep(.flush(Self.name(path)))
         try system.flush(file, path)
