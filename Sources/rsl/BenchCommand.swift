@@ -72,6 +72,8 @@ struct Bench: AsyncParsableCommand {
     report.residentMax = ProcessMemory.highest(cluster)
     report.memoryMax = try cluster.memoryMax(clients: connections)
     report.refusals = await cluster.overloadRefusals()
+    let leader = await cluster.statuses().first { $0.status.role == "leader" }
+    report.stages = leader?.status.stages ?? []
     switch format {
     case .table: print(report.table)
     case .json: print(try report.json)

@@ -90,6 +90,9 @@ struct BenchReport: Encodable {
   var memoryMax = 0
   /// Commands that replicas refused as overload; clients send them again.
   var refusals: UInt64 = 0
+  /// How long after its bytes were read a command reached each stage on its leader, in microseconds, warm-up included; empty
+  /// when no replica leads at the end.
+  var stages: [NodeStatus.StageTimes] = []
 
   init(_ command: Bench, _ result: LoadResult, _ readings: [ReplicaReading]) {
     replicas = command.replicas
@@ -146,7 +149,8 @@ struct BenchReport: Encodable {
     let memory =
       "resident memory of a replica at most \(residentMax >> 20) MiB, bound \(memoryMax >> 20) MiB; "
       + "\(refusals) commands refused as overload"
-    return (lines + processes.map(line) + [end, memory]).joined(separator: "\n")
+    return (lines + processes.map(line) + [end, memory, ""] + StatusText.stages(stages))
+      .joined(separator: "\n")
   }
 
   private func line(_ process: Process) -> String {

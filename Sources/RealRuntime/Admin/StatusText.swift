@@ -76,21 +76,28 @@ public enum StatusText {
     return lines + remarks
   }
 
-  /// The times of a node's stages, in microseconds; with an earlier status, commands per second too.
-  public static func stages(_ node: NodeStatus, since earlier: NodeStatus? = nil) -> [String] {
+  /// The times of a node's stages, in microseconds, and commands per second since an earlier status.
+  static func stages(_ node: NodeStatus, since earlier: NodeStatus?) -> [String] {
     let elapsed = earlier.map { node.uptimeSeconds - $0.uptimeSeconds } ?? 0
-    let rows = node.stages.map { line -> [String] in
-      let before = earlier?.stages.first { $0.stage == line.stage }?.count
-      let rate: String
-      if let before, elapsed > 0, line.count >= before {
-        rate = "\(Int((Double(line.count - before) / elapsed).rounded()))"
-      } else {
-        rate = "-"
-      }
-      return [line.stage.rawValue, "\(line.count)", rate]
-        + [line.p50, line.p99, line.p999, line.max].map { tenths($0) }
+    let rates = node.stages.map { line in
+      guard let before = earlier?.stages.first(where: { $0.stage == line.stage })?.count,
+        elapsed > 0, line.count >= before
+      else { return "-" }
+      return "\(Int((Double(line.count - before) / elapsed).rounded()))"
     }
-    let header = ["STAGE", "COUNT", "PER SECOND", "P50 us", "P99 us", "P99.9 us", "MAX us"]
+    return stages(node.stages, [("PER SECOND", rates)])
+  }
+
+  /// The times of stages, in microseconds, with more columns behind their counts.
+  public static func stages(
+    _ stages: [NodeStatus.StageTimes], _ more: [(title: String, cells: [String])] = []
+  ) -> [String] {
+    let header =
+      ["STAGE", "COUNT"] + more.map(\.title) + ["P50 us", "P99 us", "P99.9 us", "MAX us"]
+    let rows = stages.indices.map { i in
+      [stages[i].stage.rawValue, "\(stages[i].count)"] + more.map { $0.cells[i] }
+        + [stages[i].p50, stages[i].p99, stages[i].p999, stages[i].max].map { tenths($0) }
+    }
     return Columns(rows: [header] + rows).lines
   }
 
