@@ -56,6 +56,8 @@ public struct NodeConfiguration: Hashable, Sendable {
     options.heartbeatInterval = .milliseconds(60)
     options.electionTimeout = .milliseconds(300)
     options.electionJitter = .milliseconds(300)
+    // Half of what lies between two snapshots, so that there is a digest behind each before the next.
+    options.digestPeriod = 1_024
     return options
   }
 

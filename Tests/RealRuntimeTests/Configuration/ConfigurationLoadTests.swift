@@ -18,6 +18,7 @@ import Testing
     options.heartbeatInterval = .milliseconds(60)
     options.electionTimeout = .milliseconds(300)
     options.electionJitter = .milliseconds(300)
+    options.digestPeriod = 1_024
     #expect(configuration.options == options)
     #expect(configuration.sessions == SessionTable.Limits())
   }
