@@ -83,8 +83,9 @@ public struct Application<Machine: StateMachine> {
     switch sessions.admit(command, slot: slot, index: index, &contracts) {
     case .answer(let answer):
       outcome = answer
-    case .repeatReply(let first, let place):
-      sessions.replies[place].bytes.withBytes { replies.writer.bytes.append(contentsOf: $0) }
+    case .repeatReply(let first, let session):
+      let kept = sessions.replies[session, command.sequence.rawValue]
+      kept.bytes.withBytes { replies.writer.bytes.append(contentsOf: $0) }
       outcome = .applied(slot: first)
     case .apply(let session):
       machine.apply(batch.extracting(command.payload), slot: slot, reply: &replies.writer)

@@ -42,20 +42,3 @@ struct KeptBytes: Sendable {
     return withUnsafeBytes(of: short) { body(UnsafeRawBufferPointer(rebasing: $0[..<shortCount])) }
   }
 }
-
-extension SessionTable.Reply {
-  /// The reply that was given in `slot`; one longer than `lengthMax` is only known to have been.
-  mutating func keep(_ reply: RawSpan, of slot: Slot, lengthMax: Int) {
-    self.slot = slot.rawValue
-    isDropped = reply.byteCount > lengthMax
-    if isDropped { bytes.removeAll() } else { bytes.set(reply) }
-  }
-
-  /// What it adds to the digest of its table.
-  @inline(__always)
-  func contribution(session: UInt64, _ sequence: UInt64) -> UInt64 {
-    let checksum = bytes.withBytes { CRC32C.checksum($0) }
-    let content = UInt64(checksum) << 32 | UInt64(bytes.count) << 1 | (isDropped ? 1 : 0)
-    return SessionTable.mix(session, SessionTable.mix(sequence, SessionTable.mix(slot, content)))
-  }
-}

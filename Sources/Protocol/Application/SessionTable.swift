@@ -42,28 +42,18 @@ public struct SessionTable: Sendable {
     var digest: UInt64 = 0
   }
 
-  struct Reply: Sendable {
-    var slot: UInt64 = 0
-    /// The reply was longer than `replyLengthMax`: `bytes` is empty.
-    var isDropped = false
-    var bytes = KeptBytes()
-    /// What this reply adds to the table's digest.
-    var digest: UInt64 = 0
-  }
-
   /// What to do with a command.
   @usableFromInline enum Admission {
     /// Give it to the state machine, then `record` the reply for this session.
     case apply(session: Int)
     case answer(CommandOutcome)
-    /// Answer with the reply at this place in the ring.
-    case repeatReply(slot: Slot, place: Int)
+    /// Answer with the reply that this session has for the command.
+    case repeatReply(slot: Slot, session: Int)
   }
 
   public let limits: Limits
   var sessions: [Session] = []
-  /// `outstandingMax` per session, the one of sequence s at s mod outstandingMax.
-  var replies: [Reply] = []
+  var replies: ReplyTable
   private var byID = WordIndex()
   private var byNonce = WordIndex()
   /// Ends of the list in the order of last use.
@@ -78,6 +68,7 @@ public struct SessionTable: Sendable {
 
   public init(limits: Limits) {
     self.limits = limits
+    replies = ReplyTable(outstandingMax: limits.outstandingMax)
     settled = Self.mix(
       UInt64(limits.sessionsMax),
       Self.mix(UInt64(limits.outstandingMax), UInt64(limits.replyLengthMax)))
@@ -132,11 +123,11 @@ public struct SessionTable: Sendable {
       return .apply(session: place)
     }
     guard sequence > sessions[place].floor else { return .answer(.forgotten) }
-    let ring = ringPlace(place, sequence)
-    guard !replies[ring].isDropped else { return .answer(.forgotten) }
-    let first = replies[ring].slot
+    let kept = replies[place, sequence]
+    guard !kept.isDropped else { return .answer(.forgotten) }
+    let first = kept.slot
     contracts.ensure(.admitPostDuplicateRepeatsItsSlot, first > 0 && first <= slot.rawValue)
-    return .repeatReply(slot: Slot(first), place: ring)
+    return .repeatReply(slot: Slot(first), session: place)
   }
 
   /// Notes that the session's next command was applied in `slot` with this reply.
@@ -148,12 +139,12 @@ public struct SessionTable: Sendable {
     let sequence = old &+ 1
     let ceiling = UInt64(limits.outstandingMax)
     if sequence > ceiling { forget(place, upTo: sequence &- ceiling, &contracts) }
-    let (ring, lengthMax) = (ringPlace(place, sequence), limits.replyLengthMax)
-    // Looked up once: each access through the array would ask whether it is shared.
-    let added = replies.withUnsafeMutableBufferPointer { replies in
-      replies[ring].keep(reply, of: slot, lengthMax: lengthMax)
-      replies[ring].digest = replies[ring].contribution(session: id, sequence)
-      return replies[ring].digest
+    let lengthMax = limits.replyLengthMax
+    let added = replies.withRing(session: place) { ring in
+      let i = Int(sequence % ceiling)
+      ring[i].keep(reply, of: slot, lengthMax: lengthMax)
+      ring[i].digest = ring[i].contribution(session: id, sequence)
+      return ring[i].digest
     }
     settled = settled &+ added
     sessions[place].last = sequence
@@ -177,7 +168,7 @@ public struct SessionTable: Sendable {
     if sessions.count < limits.sessionsMax {
       place = sessions.count
       sessions.append(session)
-      replies.append(contentsOf: repeatElement(Reply(), count: limits.outstandingMax))
+      replies.addSession()
     } else {
       place = evictOldest(&contracts)
       sessions[place] = session
@@ -216,16 +207,14 @@ public struct SessionTable: Sendable {
     let (floor, last) = (sessions[place].floor, sessions[place].last)
     guard sequence > floor else { return }
     let end = min(sequence, last)
-    let (begin, size) = (place &* limits.outstandingMax, limits.outstandingMax)
-    var i = ringPlace(place, floor &+ 1)
-    let removed = replies.withUnsafeMutableBufferPointer { replies in
-      var removed: UInt64 = 0
+    let removed = replies.withRing(session: place) { ring in
+      var (removed, i) = (UInt64(0), Int((floor &+ 1) % UInt64(ring.count)))
       for _ in floor..<max(floor, end) {
-        removed = removed &+ replies[i].digest
-        replies[i].bytes.removeAll()
-        replies[i].digest = 0
+        removed = removed &+ ring[i].digest
+        ring[i].bytes.removeAll()
+        ring[i].digest = 0
         i &+= 1
-        if i == begin &+ size { i = begin }
+        if i == ring.count { i = 0 }
       }
       return removed
     }
@@ -273,21 +262,18 @@ public struct SessionTable: Sendable {
     newest = Int32(place)
   }
 
-  @inline(__always)
-  func ringPlace(_ place: Int, _ sequence: UInt64) -> Int {
-    place &* limits.outstandingMax &+ Int(sequence % UInt64(limits.outstandingMax))
-  }
-
   /// Adds a session that comes out of a snapshot, the least recently used first. Its replies are in order from
   /// `floor + 1`. The caller has checked the fields by themselves; here is checked what needs the whole table.
-  mutating func restore(_ session: Session, replies kept: [Reply]) throws(SnapshotInvalid) {
+  mutating func restore(
+    _ session: Session, replies kept: [ReplyTable.Reply]
+  ) throws(SnapshotInvalid) {
     guard sessions.count < limits.sessionsMax, byID[session.id] == nil,
       byNonce[session.nonce] == nil
     else { throw .sessions }
     if newest >= 0, sessions[Int(newest)].lastUse >= session.lastUse { throw .field }
     let place = sessions.count
     sessions.append(session)
-    replies.append(contentsOf: repeatElement(Reply(), count: limits.outstandingMax))
+    replies.addSession()
     linkNewest(place)
     byID.insert(session.id, place)
     byNonce.insert(session.nonce, place)
@@ -297,7 +283,7 @@ public struct SessionTable: Sendable {
       sequence &+= 1
       reply.digest = reply.contribution(session: session.id, sequence)
       settled = settled &+ reply.digest
-      replies[ringPlace(place, sequence)] = reply
+      replies[place, sequence] = reply
     }
   }
 }

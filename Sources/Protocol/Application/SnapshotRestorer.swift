@@ -154,11 +154,11 @@ public struct SnapshotRestorer<Machine: StateMachine> {
       session.floor <= session.last,
       session.last - session.floor <= UInt64(sessions.limits.outstandingMax)
     else { throw .field }
-    var replies: [SessionTable.Reply] = []
+    var replies: [ReplyTable.Reply] = []
     var lowest = session.id >> 16
     for _ in 0..<session.last - session.floor {
       guard block.count - at >= SnapshotFormat.replyLength else { throw .length }
-      var reply = SessionTable.Reply(slot: word64(at))
+      var reply = ReplyTable.Reply(slot: word64(at))
       let (length, dropped) = (Int(word32(at + 8)), word32(at + 12))
       at += SnapshotFormat.replyLength
       guard reply.slot >= lowest, reply.slot <= session.lastUse >> 16, dropped <= 1,

@@ -144,7 +144,7 @@ public struct SnapshotSource<Machine: StateMachine> {
     var sequence = session.floor
     while sequence < session.last {
       sequence &+= 1
-      let reply = application.sessions.replies[application.sessions.ringPlace(place, sequence)]
+      let reply = application.sessions.replies[place, sequence]
       block.put(reply.slot)
       block.put(UInt32(reply.bytes.count))
       block.put(UInt32(reply.isDropped ? 1 : 0))
