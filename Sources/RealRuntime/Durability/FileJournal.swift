@@ -99,7 +99,8 @@ final class FileJournal {
     padToBlock()
     // The first step of the replica comes after its journal exists.
     try performStaged(nil)
-    probe.persisted(.zero)
+    // No record yet, but where this life begins: what follows vouches for it, and peers hear of it.
+    _ = note(writer.flush())
   }
 
   deinit { for entry in descriptors { close(entry.descriptor) } }

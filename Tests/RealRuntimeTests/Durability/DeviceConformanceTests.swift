@@ -25,6 +25,33 @@ import Testing
     #expect(recovered.tail == .clean)
   }
 
+  /// Peers hold a journal to what it said: recovery finds all of that, and each life says more than the one before, also one in
+  /// which nothing is written.
+  @Test(arguments: JournalDevice.all)
+  func whatIsSaidToBeDurableIsFound(_ device: JournalDevice) throws {
+    let rig = try device.rig()
+    func found() throws -> JournalMark {
+      try rig.recover(into: LogBuffer(capacity: 1 << 20)).end.mark
+    }
+    #expect(rig.journal.durable > .zero)
+    for life in 1...4 as ClosedRange<UInt64> {
+      let begin = rig.journal.durable
+      #expect(try found() == begin, "life \(life) begins")
+      if life % 2 == 0 {
+        try rig.accept(life, [1])
+        #expect(rig.journal.durable == begin, "nothing was flushed")
+        _ = try rig.flush()
+        #expect(try rig.journal.durable > begin && found() == rig.journal.durable)
+        let flushed = rig.journal.durable
+        try rig.journal.vouch(isLast: true)
+        #expect(try rig.journal.durable > flushed && found() == rig.journal.durable)
+      }
+      let said = rig.journal.durable
+      try rig.reopen(device.flush, acceptsVolatileMemory: device.acceptsVolatileMemory)
+      #expect(rig.journal.durable > said, "life \(life) ends")
+    }
+  }
+
   /// Also when it goes on in files, and back: the bytes are the same.
   @Test(arguments: JournalDevice.all)
   func aSecondLifeGoesOnBehindTheFirst(_ device: JournalDevice) throws {
