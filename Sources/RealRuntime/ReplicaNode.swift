@@ -44,10 +44,13 @@ public final class ReplicaNode: Sendable {
       log: log, reader: .system)
   }
 
-  /// - Parameter reader: of what the directory holds.
+  /// - Parameters:
+  ///   - reader: of what the directory holds.
+  ///   - seed: another one in each life.
   static func start(
     configuration: NodeConfiguration, machine: some StateMachine & Sendable, logger: Logger,
-    credentials: TLSCredentials? = nil, log: LogOutput? = nil, reader: FileReader
+    credentials: TLSCredentials? = nil, log: LogOutput? = nil, reader: FileReader,
+    seed: UInt64 = .random(in: 0 ... .max)
   ) throws -> ReplicaNode {
     let problems = configuration.problems()
     guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
@@ -63,8 +66,7 @@ public final class ReplicaNode: Sendable {
     let bridge = try bridge(configuration, credentials, logger)
     let host = try ReplicaHost(
       configuration: configuration, application: application, logger: logger, stages: stages,
-      bridge: bridge,
-      seed: UInt64.random(in: 0...UInt64.max), reader: reader)
+      bridge: bridge, seed: seed, reader: reader)
     let node = ReplicaNode(
       configuration: configuration, mailbox: host.mailbox, stages: stages, bridge: bridge, log: log)
     let running = Running(host, lock)

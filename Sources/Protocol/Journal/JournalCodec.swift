@@ -16,7 +16,7 @@ public struct JournalIdentity: Hashable, Sendable {
 }
 
 /// A place in the journal: every byte before `offset` of `segment`, and every earlier segment.
-public struct JournalMark: Hashable, Comparable, Sendable {
+public struct JournalMark: Hashable, Comparable, Sendable, CustomStringConvertible {
   public var segment: UInt64
   /// In bytes from the beginning of the segment; below 4 GiB.
   public var offset: UInt32
@@ -30,6 +30,8 @@ public struct JournalMark: Hashable, Comparable, Sendable {
   public static func < (a: Self, b: Self) -> Bool {
     a.segment != b.segment ? a.segment < b.segment : a.offset < b.offset
   }
+
+  public var description: String { "segment \(segment), byte \(offset)" }
 }
 
 /// Where a journal goes on: the end of what is valid, and what the next record must be chained to.

@@ -11,6 +11,9 @@ public struct JournalDoubt: Hashable, Sendable, CustomStringConvertible {
     self.slotsUpTo = slotsUpTo
   }
 
+  /// Any promise and any vote may be lost.
+  public static let everything = JournalDoubt(isPromiseLost: true, slotsUpTo: nil)
+
   /// Votes up to this slot are not in hand either.
   mutating func includeVotes(upTo slot: Slot) {
     if let bound = slotsUpTo { slotsUpTo = max(bound, slot) }

@@ -73,9 +73,12 @@ public struct RecoveredJournal: Equatable, Sendable {
   /// A journal that is lost as a whole: anything may have been promised and voted for.
   public static let wiped: RecoveredJournal = {
     var journal = fresh
-    journal.durable.doubt = JournalDoubt(isPromiseLost: true, slotsUpTo: nil)
+    journal.durable.doubt = .everything
     return journal
   }()
+
+  /// It is whole, and from before: what was promised and voted for since is lost. What it knows to be chosen stays so.
+  public mutating func wasSetBack() { durable.doubt = .everything }
 
   /// Of a new member of a cluster that was founded on a log up to this slot: it has promised nobody anything, and must not help
   /// to choose anything before it holds that log. Recovery takes it for a journal whose first segments are gone.

@@ -90,32 +90,3 @@ public struct Hello: Hashable, Sendable {
     }
   }
 }
-
-/// What a host tells its peers' hosts about itself, at the beginning of a connection and whenever it changes. No replica hears
-/// of it: it decides nothing but which commands are refused.
-public struct HostNotice: Hashable, Sendable {
-  /// The disk has no room for more votes.
-  public var isShortOfRoom: Bool
-
-  public init(isShortOfRoom: Bool) { self.isShortOfRoom = isShortOfRoom }
-
-  public static let encodedLength = 8
-
-  public func encode(into out: inout [UInt8]) {
-    out.extend(by: Self.encodedLength) { out in
-      out.put(UInt8(isShortOfRoom ? 1 : 0))
-      out.putZeroes(Self.encodedLength - 1)
-    }
-  }
-
-  /// Decodes the body of a notice frame.
-  public init(body: Range<Int>, of bytes: RawSpan) throws(DecodeError) {
-    self = try bytes.withUnsafeBytes { buffer throws(DecodeError) in
-      var reader = ByteReader(buffer, in: body)
-      let notice = HostNotice(isShortOfRoom: try reader.bool())
-      try reader.zeroes(Self.encodedLength - 1)
-      try reader.finish()
-      return notice
-    }
-  }
-}

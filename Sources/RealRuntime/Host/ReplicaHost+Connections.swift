@@ -287,6 +287,7 @@ extension ReplicaHost {
     vouch()
     makeMemory()
     watchRoom()
+    notifyAll()
     scrubOn()
     forgetSnapshots()
     continueStopping()

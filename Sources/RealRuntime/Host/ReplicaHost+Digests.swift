@@ -26,7 +26,7 @@ extension ReplicaHost {
     desk.divergences = try DivergenceNote.read(in: configuration.dataDirectory)
     guard desk.divergences < divergencesMax else {
       throw HostFailure.divergesAgain(
-        times: desk.divergences, note: DivergenceNote.path(configuration.dataDirectory))
+        times: desk.divergences, note: DivergenceNote.file.path(configuration.dataDirectory))
     }
     application.watch(
       DigestWatch(
@@ -68,7 +68,7 @@ extension ReplicaHost {
     }
     guard digests.divergences > 0, !watch.isRepairing else { return }
     digests.divergences = 0
-    DivergenceNote.remove(in: configuration.dataDirectory)
+    DivergenceNote.file.remove(in: configuration.dataDirectory)
     logger.notice(
       "repaired: the state is the majority's again", metadata: ["slot": "\(watch.vouchedUpTo)"])
   }

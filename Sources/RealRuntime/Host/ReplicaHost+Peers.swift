@@ -22,6 +22,10 @@ final class PeerLink {
   var incarnation: Incarnation?
   /// It said that its disk has no room.
   var isShortOfRoom = false
+  /// What it said of its journal.
+  var sighting = JournalSighting.none
+  /// Its disk was set back and it does not know: its replica is not heard.
+  var isSetBack = false
   /// What was last heard from it, on the loop's clock.
   var heardAt = Instant.zero
 
@@ -159,6 +163,7 @@ extension ReplicaHost {
       try receiveHello(header, body, bytes, connection, link)
     case (.peer, .open):
       guard connection.peer == link.id else { throw .impostor(link.id) }
+      guard !link.isSetBack else { return }
       var messages = FrameMessages(header, body: body)
       try takeMessages(&messages, bytes)
     case (.notice, .open):
@@ -166,7 +171,7 @@ extension ReplicaHost {
       do throws(DecodeError) { notice = try HostNotice(body: body, of: bytes) } catch {
         throw .decode(error)
       }
-      noticed(notice, from: link)
+      if hear(notice, from: link) { noticed(notice, from: link) }
     default:
       throw .unexpected(header.kind)
     }
@@ -192,9 +197,10 @@ extension ReplicaHost {
     link.failures = 0
     if !wasDialed { greet(connection) }
     connection.state = .open
-    // It says so if it is.
+    // It says so if it is, before it says anything else.
     link.isShortOfRoom = false
-    if room.policy.isShort { notify(link) }
+    link.isSetBack = false
+    notify(link)
     logger.info("peer connected", metadata: ["peer": "\(link.id)"])
   }
 

@@ -31,6 +31,8 @@ public struct HostStatus: Hashable, Sendable {
     public var lagSlots: UInt64?
     /// It said that its disk has no room.
     public var isShortOfRoom: Bool
+    /// Up to where its journal was durable when it last said so.
+    public var durable: JournalMark
   }
 
   public var replica: ReplicaID
@@ -47,6 +49,8 @@ public struct HostStatus: Hashable, Sendable {
   /// Of persistent memory; 0 in files.
   public var journalFences: UInt64
   public var journalBytesWritten: UInt64
+  /// Up to where it is durable.
+  public var journalDurable: JournalMark
   /// What the journal can still write for certain.
   public var journalBytesLeft: Int
   /// Why commands are refused or this replica stands aside, and what to do; nil when every disk has room.
@@ -112,7 +116,8 @@ extension ReplicaHost {
       snapshot: replica.snapshot.slot, digest: application.digest,
       journalSegments: journal.segmentCount, journalFlushes: journal.flushes,
       journalFences: journal.fences,
-      journalBytesWritten: journal.bytesWritten, journalBytesLeft: journal.bytesLeft,
+      journalBytesWritten: journal.bytesWritten, journalDurable: journal.durable,
+      journalBytesLeft: journal.bytesLeft,
       noRoom: noRoomReason, logBytes: log.count,
       connections: connectionCount, clientConnections: clientCount,
       clientPort: clientPort,
@@ -122,7 +127,7 @@ extension ReplicaHost {
           unsentBytes: $0.connection?.unsentCount ?? 0,
           silence: $0.heardAt == .zero ? nil : now - $0.heardAt,
           lagSlots: replica.leads ? replica.lag(of: $0.id) : nil,
-          isShortOfRoom: $0.isShortOfRoom)
+          isShortOfRoom: $0.isShortOfRoom, durable: $0.sighting.durable)
       },
       sessions: routes.count, screened: ScreenReason.allCases.map { replica.screened[$0] },
       counters: counters, suspicion: suspicion, scrub: scrub.counters, damage: damageAtRest,

@@ -62,13 +62,6 @@ extension ReplicaHost {
 
   // MARK: Peers
 
-  /// Tells a peer's host whether there is room here.
-  func notify(_ link: PeerLink) {
-    guard let connection = link.connection, connection.state == .open else { return }
-    connection.append(HostNotice(isShortOfRoom: room.policy.isShort))
-    touch(connection)
-  }
-
   func noticed(_ notice: HostNotice, from link: PeerLink) {
     guard link.isShortOfRoom != notice.isShortOfRoom else { return }
     link.isShortOfRoom = notice.isShortOfRoom

@@ -9,8 +9,11 @@ extension ReplicaHost {
   var suspicion: String? {
     guard let waits = replica.suspicionText else { return nil }
     let more = damages.count > 1 ? " and \(damages.count - 1) more" : ""
-    let cause =
-      damages.first.map { "journal \($0)\(more)" } ?? "its log does not fit into log.bytes"
+    let other =
+      sightings.isSetBack
+      ? "its disk was set back: peers had heard more of its journal"
+      : "its log does not fit into log.bytes"
+    let cause = damages.first.map { "journal \($0)\(more)" } ?? other
     return "\(cause); \(waits)"
   }
 
@@ -31,9 +34,10 @@ extension ReplicaHost {
 
   /// Now and then what a suspect waits for, and once that it is cured.
   func reportSuspicion() {
-    guard !damages.isEmpty || replica.suspicion != nil else { return }
+    guard !damages.isEmpty || replica.suspicion != nil || sightings.isSetBack else { return }
     guard let suspicion else {
       damages = []
+      forgetSetBack()
       return logger.notice(
         "cured: votes again",
         metadata: [

@@ -85,6 +85,7 @@ final class ReplicaHost {
   var scrub = ScrubWatch()
   var pace: TransferPace
   var digests: DigestDesk
+  var sightings: SightingDesk
   var stopping: Stopping?
   var failure: HostFailure?
   /// What recovery found damaged, while the replica is a suspect for it; and when to say again what it waits for.
@@ -156,10 +157,13 @@ final class ReplicaHost {
     }
     digests = try Self.watchDigests(configuration, application)
     try snapshots.recover(into: application)
-    let recovered = try RecoveredFiles.recover(
+    var recovered = try RecoveredFiles.recover(
       directory: configuration.dataDirectory, identity: identity, snapshot: snapshots.current,
       into: log, reader: reader)
     damages = recovered.damages
+    sightings = try SightingDesk(
+      life: seed, recovered: recovered.end.mark, directory: configuration.dataDirectory)
+    if sightings.isSetBack { recovered.wasSetBack() }
     replica = try Replica(
       id: configuration.replica, configuration: membership,
       options: Self.options(configuration, logCapacity: capacity), durable: recovered.durable,
@@ -374,6 +378,8 @@ public enum HostFailure: Error, CustomStringConvertible {
   case diverged(Divergence, times: Int)
   /// It has diverged so often that starting again helps nobody.
   case divergesAgain(times: Int, note: String)
+  /// What is on the disk ends before what this replica has told a peer was durable.
+  case setBack(peer: ReplicaID, heard: JournalMark, found: JournalMark)
 
   public var description: String {
     switch self {
@@ -391,6 +397,10 @@ public enum HostFailure: Error, CustomStringConvertible {
     case .divergesAgain(let times, let note):
       "this replica has diverged \(times) times in a row, and starting it again would be once more. Look for faulty memory,"
         + " and for what its state machine does that is not the same everywhere; then remove \(note) and start it again"
+    case .setBack(let peer, let heard, let found):
+      "the disk was set back, or has lost what it had made durable: replica \(peer) has heard of its journal up to \(heard),"
+        + " and the journal ended at \(found) when this process began. Start it again: it then has no voice until it is repaired"
+        + " from its peers"
     case .contract(let contract): "contract \(contract.id) does not hold: \(contract.sentence)"
     }
   }

@@ -60,6 +60,8 @@ struct PaxosNode: Sendable {
   private var snapshotNotes: [(end: JournalMark, slot: Slot)] = []
   /// What of the disk may be damaged; outlives a crash.
   private(set) var vouched = Vouched()
+  /// How far the journal was durable when the process ended, which is what a peer's host may have heard.
+  private(set) var durableEnd = JournalMark.zero
   var flushes: [(ticket: UInt64, work: DiskWork)] = []
   /// When the last flush of the journal was issued, by the node's own clock.
   var journalFlushIssued = Instant.zero
@@ -82,8 +84,9 @@ struct PaxosNode: Sendable {
   /// The process is gone; only its disk remains.
   mutating func crash() {
     let (vouched, hasDiverged) = (vouched, hasDiverged)
+    let durableEnd = writer?.durable ?? durableEnd
     self = PaxosNode(replica, application.sessions.limits)
-    (self.vouched, self.hasDiverged) = (vouched, hasDiverged)
+    (self.vouched, self.hasDiverged, self.durableEnd) = (vouched, hasDiverged, durableEnd)
   }
 
   /// Begins a segment; what is staged must have been handed to the disk before.
@@ -122,7 +125,7 @@ struct PaxosNode: Sendable {
   mutating func stateDigest() -> UInt64 { application.digest }
   mutating func mustTellDigests() -> Bool { told != application.digestStanding }
 
-  mutating func diskReplaced() { vouched = Vouched() }
+  mutating func diskReplaced() { (vouched, durableEnd) = (Vouched(), .zero) }
 
   var isJournalFlushing: Bool {
     flushes.contains { if case .journal = $0.work { true } else { false } }

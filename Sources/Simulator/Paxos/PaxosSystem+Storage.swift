@@ -183,6 +183,13 @@ extension PaxosSystem {
         "recovery.journal", "\(node) found damage where there is none: \(damage)", [node])
     }
     guard world.damaged.contains(node) else {
+      let durable = nodes[node.index].durableEnd
+      if recovered.end.mark < durable {
+        // Its peers would say that the disk was set back.
+        world.check(
+          "recovery.journal", "\(node) finds its log ended before \(durable), which was durable",
+          [node])
+      }
       if let doubt = state.doubt {
         world.check("suspicion", "\(node) is a suspect of sound disk: \(doubt)", [node])
       }

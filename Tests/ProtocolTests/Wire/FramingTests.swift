@@ -286,27 +286,6 @@ import Testing
     }
   }
 
-  @Test func aNoticeHasOneEncodingAndNoOther() throws {
-    for notice in [HostNotice(isShortOfRoom: true), HostNotice(isShortOfRoom: false)] {
-      var bytes: [UInt8] = []
-      notice.encode(into: &bytes)
-      #expect(bytes.count == HostNotice.encodedLength)
-      #expect(try HostNotice(body: 0..<8, of: bytes.span.bytes) == notice)
-      for length in 0..<8 {
-        #expect(throws: DecodeError.self) {
-          try HostNotice(body: 0..<length, of: bytes.span.bytes)
-        }
-      }
-      bytes.append(0)
-      #expect(throws: DecodeError.self) { try HostNotice(body: 0..<9, of: bytes.span.bytes) }
-      for place in 0..<8 {
-        var wrong = bytes
-        wrong[place] = 2
-        #expect(throws: DecodeError.self) { try HostNotice(body: 0..<8, of: wrong.span.bytes) }
-      }
-    }
-  }
-
   @Test func helloRoundTripAndVersionChoice() throws {
     let hello = Hello(oldestVersion: 1, newestVersion: 3, frameLengthMax: 1 << 20)
     var bytes: [UInt8] = []

@@ -118,9 +118,17 @@ import Testing
     Hello(oldestVersion: 1, newestVersion: 2, frameLengthMax: 0x0102_0304).encode(into: &hello)
     #expect(hex(hello) == "0102000004030201")
     var notices: [UInt8] = []
-    HostNotice(isShortOfRoom: true).encode(into: &notices)
-    HostNotice(isShortOfRoom: false).encode(into: &notices)
-    #expect(hex(notices) == "01000000000000000000000000000000")
+    HostNotice(
+      isShortOfRoom: true, doubtsEverything: true,
+      recovered: JournalMark(segment: 0x0102_0304_0506_0708, offset: 0x0A0B_0C0D),
+      own: JournalSighting(life: 0x11, durable: JournalMark(segment: 0x22, offset: 0x33)),
+      heard: JournalSighting(life: 0x44, durable: JournalMark(segment: 0x55, offset: 0x66))
+    ).encode(into: &notices)
+    #expect(
+      hex(notices)
+        == "0300000000000000" + "08070605040302010d0c0b0a00000000"
+        + "1100000000000000" + "22000000000000003300000000000000"
+        + "4400000000000000" + "55000000000000006600000000000000")
   }
 
   /// A request and a response, as in a frame to each side.

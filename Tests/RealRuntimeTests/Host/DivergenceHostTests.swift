@@ -120,9 +120,9 @@ import Testing
     #expect(try DivergenceNote.read(in: directory.path) == 0)
     try DivergenceNote.write(12, in: directory.path)
     #expect(try DivergenceNote.read(in: directory.path) == 12)
-    try Data("what".utf8).write(to: URL(filePath: DivergenceNote.path(directory.path)))
+    try Data("what".utf8).write(to: URL(filePath: DivergenceNote.file.path(directory.path)))
     #expect(try DivergenceNote.read(in: directory.path) == 1)
-    DivergenceNote.remove(in: directory.path)
+    DivergenceNote.file.remove(in: directory.path)
     #expect(try DivergenceNote.read(in: directory.path) == 0)
   }
 }

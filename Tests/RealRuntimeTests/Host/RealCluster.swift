@@ -53,11 +53,12 @@ final class RealCluster: Sendable {
 
   func start(
     _ number: UInt32, _ machine: some StateMachine & Sendable = ByteStore(), logger: Logger? = nil,
-    reader: FileReader = .system
+    reader: FileReader = .system, seed: UInt64 = .random(in: 0 ... .max)
   ) throws {
     let configuration = configurations[Int(number) - 1]
     let node = try ReplicaNode.start(
-      configuration: configuration, machine: machine, logger: logger ?? quietLogger, reader: reader)
+      configuration: configuration, machine: machine, logger: logger ?? quietLogger, reader: reader,
+      seed: seed)
     nodes.withLock { $0[ReplicaID(number)] = node }
   }
 

@@ -36,6 +36,8 @@ final class StorageMatrix {
   let fields: StorageFields
 
   private var directory: String { cluster.configurations[Int(victim) - 1].dataDirectory }
+  /// Every cell sets the disk back, and its peers would say so: to them all these lives are one.
+  private static let seed: UInt64 = 1
   private static let identity = JournalIdentity(cluster: RealCluster.cluster, replica: ReplicaID(3))
 
   private init(
@@ -95,7 +97,7 @@ final class StorageMatrix {
       try body()
       // It learns these without having voted.
       try await put(20)
-      try cluster.start(victim)
+      try cluster.start(victim, seed: seed)
       try await cluster.until("the replica follows and is sound") {
         let (a, b) = (try await cluster.status(victim), try await cluster.status(others[0]))
         return a?.suspicion == nil && a?.appliedUpTo == b?.appliedUpTo && a?.leader != nil
@@ -152,7 +154,8 @@ final class StorageMatrix {
     let begun = ContinuousClock.now
     let log = InMemoryLogHandler()
     do {
-      try cluster.start(victim, logger: Logger(label: "victim") { _ in log }, reader: reader)
+      try cluster.start(
+        victim, logger: Logger(label: "victim") { _ in log }, reader: reader, seed: Self.seed)
     } catch {
       return Row(
         field: field, fault: fault, detected: detected ?? "at the start",
@@ -247,7 +250,7 @@ final class StorageMatrix {
 
   /// Its vote decides: everything is there that was acknowledged in any cell.
   func countsEverything() async throws -> Bool {
-    try cluster.start(victim)
+    try cluster.start(victim, seed: Self.seed)
     guard try await isRepaired() else { return false }
     try await cluster.stop(others[0])
     puts += 1
