@@ -92,11 +92,6 @@ public struct SimulatedDisk: Sendable {
     Self.inode(of: name, in: visibleNames).map { inodes[$0].visible }
   }
 
-  /// What a crash that loses everything pending would leave of the file; for checkers and tests.
-  public func durableContents(of name: String) -> [UInt8]? {
-    Self.inode(of: name, in: durableNames).map { inodes[$0].durable }
-  }
-
   /// What is on the medium of a file; nil when no durable file has that name.
   func medium(of name: String) -> MediumFile? {
     guard let inode = Self.inode(of: name, in: durableNames) else { return nil }

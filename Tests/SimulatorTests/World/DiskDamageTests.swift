@@ -31,7 +31,7 @@ import Testing
         let other = file.name == "log" ? "old" : "log"
         #expect(disk.contents(of: other) == before.contents(of: other))
         #expect(disk.contents(of: file.name) != before.contents(of: file.name))
-        #expect(disk.contents(of: file.name) == disk.durableContents(of: file.name))
+        #expect(disk.contents(of: file.name) == disk.medium(of: file.name)?.bytes)
         if !file.isWhole {
           #expect(
             disk.contents(of: "log")?[5_000...] == before.contents(of: "log")?[5_000...],
@@ -57,10 +57,10 @@ import Testing
       guard disk.damageAtRest(fault, Self.whole, &streams) != nil else { continue }
       happened += 1
       #expect(disk.contents(of: "old") == seen)
-      #expect(disk.durableContents(of: "old") != seen?.dropLast())
+      #expect(disk.medium(of: "old")?.bytes != seen?.dropLast())
       disk.complete(upTo: disk.mark)
       disk.losePending()
-      #expect(disk.contents(of: "old") == disk.durableContents(of: "old"))
+      #expect(disk.contents(of: "old") == disk.medium(of: "old")?.bytes)
       #expect(disk.contents(of: "old") != seen)
       #expect(disk.contents(of: "old")?.last == 7)
     }

@@ -23,14 +23,14 @@ import Testing
     var disk = SimulatedDisk()
     Self.bytes(10).withUnsafeBytes { _ = disk.append("a", $0) }
     #expect(disk.contents(of: "a") == Self.bytes(10))
-    #expect(disk.durableContents(of: "a") == nil)
+    #expect(disk.medium(of: "a")?.bytes == nil)
     #expect(disk.hasUnflushed)
     disk.complete(upTo: disk.mark)
-    #expect(disk.durableContents(of: "a") == Self.bytes(10))
+    #expect(disk.medium(of: "a")?.bytes == Self.bytes(10))
     #expect(!disk.hasUnflushed)
     Self.bytes(4, from: 90).withUnsafeBytes { disk.write("a", at: 12, $0) }
     #expect(disk.contents(of: "a") == Self.bytes(10) + [0, 0] + Self.bytes(4, from: 90))
-    #expect(disk.durableContents(of: "a") == Self.bytes(10))
+    #expect(disk.medium(of: "a")?.bytes == Self.bytes(10))
   }
 
   @Test func aFlushCoversWhatCameBeforeItAndNothingElse() {
@@ -40,9 +40,9 @@ import Testing
     [UInt8(3)].withUnsafeBytes { _ = disk.append("a", $0) }
     let mark = disk.mark
     [UInt8(4)].withUnsafeBytes { disk.write("a", at: 0, $0) }
-    let before = disk.durableContents(of: "a")!
+    let before = disk.medium(of: "a")!.bytes
     disk.complete(upTo: mark)
-    #expect(disk.durableContents(of: "a") == before + [3])
+    #expect(disk.medium(of: "a")?.bytes == before + [3])
     #expect(disk.contents(of: "a")!.first == 4)
   }
 
@@ -78,7 +78,7 @@ import Testing
         }
         #expect(!strange)
         // What survived the crash is durable from now on.
-        #expect(disk.durableContents(of: "log") ?? [] == left)
+        #expect(disk.medium(of: "log")?.bytes ?? [] == left)
         written = left
         flushed = left
       }

@@ -40,13 +40,13 @@ import Testing
     var disk = Self.memory()
     Self.store(Self.words(2, 3), at: 8, &disk)
     #expect(disk.contents(of: "file") == Self.words(1, 2, 3))
-    #expect(disk.durableContents(of: "file") == Self.words(1, 1))
+    #expect(disk.medium(of: "file")?.bytes == Self.words(1, 1))
     #expect(disk.hasUnflushed)
     // A flush of files is none of stores.
     disk.complete(upTo: disk.mark)
-    #expect(disk.durableContents(of: "file") == Self.words(1, 1))
+    #expect(disk.medium(of: "file")?.bytes == Self.words(1, 1))
     disk.fence()
-    #expect(disk.durableContents(of: "file") == Self.words(1, 2, 3))
+    #expect(disk.medium(of: "file")?.bytes == Self.words(1, 2, 3))
     #expect(!disk.hasUnflushed)
     #expect(Self.images(disk, isAtFence: true) == [Self.words(1, 2, 3)])
   }
@@ -84,18 +84,18 @@ import Testing
     Self.words(7).withUnsafeBytes { disk.write("written", at: 0, $0) }
     Self.words(8).withUnsafeBytes { disk.store("stored", at: 0, $0) }
     disk.fence()
-    #expect(disk.durableContents(of: "stored") == nil)
+    #expect(disk.medium(of: "stored")?.bytes == nil)
     disk.flushNames()
-    #expect(disk.durableContents(of: "stored") == Self.words(8))
-    #expect(disk.durableContents(of: "written") == [])
+    #expect(disk.medium(of: "stored")?.bytes == Self.words(8))
+    #expect(disk.medium(of: "written")?.bytes == [])
     disk.delete("file")
     disk.rename("stored", to: "file")
-    #expect(disk.durableContents(of: "file") == Self.words(1, 1))
+    #expect(disk.medium(of: "file")?.bytes == Self.words(1, 1))
     disk.flushNames()
-    #expect(disk.durableContents(of: "file") == Self.words(8))
+    #expect(disk.medium(of: "file")?.bytes == Self.words(8))
     #expect(disk.hasUnflushed, "what was written waits for its own flush")
     disk.complete(upTo: disk.mark)
-    #expect(disk.durableContents(of: "written") == Self.words(7))
+    #expect(disk.medium(of: "written")?.bytes == Self.words(7))
     #expect(!disk.hasUnflushed)
   }
 
