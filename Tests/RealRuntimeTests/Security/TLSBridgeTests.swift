@@ -62,12 +62,13 @@ import Testing
     }
 
     func connect(
-      _ caller: TLSBridge, expecting identity: PeerIdentity = one
+      _ caller: TLSBridge, expecting identity: PeerIdentity = one, port: UInt16? = nil
     ) async
       -> Result<TestSocket, TLSBridge.Failure>
     {
       await withCheckedContinuation { continuation in
-        caller.connect(host: "127.0.0.1", port: endpoint.port, expecting: identity) { result in
+        let port = port ?? endpoint.port
+        caller.connect(host: "127.0.0.1", port: port, expecting: identity) { result in
           continuation.resume(returning: result.map { TestSocket(owning: $0) })
         }
       }
