@@ -28,13 +28,8 @@ struct ReplyTable: Sendable {
 
   /// Room for the replies of one session more.
   mutating func addSession() {
-    let ring = repeatElement(Reply(), count: ringLength)
-    if sessions >> shift == groups.count {
-      groups.append([])
-      // Grown one by one, a group would be copied again and again while clients come.
-      if sessions > 0 { groups[groups.count - 1].reserveCapacity(ringLength << shift) }
-    }
-    groups[groups.count - 1].append(contentsOf: ring)
+    if sessions >> shift == groups.count { groups.append([]) }
+    groups[groups.count - 1].append(contentsOf: repeatElement(Reply(), count: ringLength))
     sessions += 1
   }
 
@@ -56,7 +51,9 @@ struct ReplyTable: Sendable {
   ) -> Result {
     let (begin, length) = (begin(session), ringLength)
     return groups[session &>> shift].withUnsafeMutableBufferPointer { group in
-      body(UnsafeMutableBufferPointer(rebasing: group[begin..<begin + length]))
+      assert(begin + length <= group.count)
+      return body(
+        UnsafeMutableBufferPointer(start: group.baseAddress! + begin, count: length))
     }
   }
 }
